@@ -1,0 +1,1 @@
+"""The edge: one agency's node, which links, answers, refuses and asks."""

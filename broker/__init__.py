@@ -1,0 +1,1 @@
+"""The centre: carries questions, never learns who they are about."""

@@ -1,0 +1,1 @@
+"""The contract: what two organisations must agree on, byte for byte."""
