@@ -1,0 +1,1 @@
+"""How Accord runs: the demonstration, example settings and service units."""

@@ -1,0 +1,1 @@
+"""The demonstration: an invented county, its three agencies, and one family's story."""
