@@ -266,10 +266,24 @@ def core_bytes(core: Core) -> bytes:
     )
 
 
-_CORE_KEYS: Final = (
-    "v query_id agency role caller_token question question_version purpose urgency reply_key epoch normaliser "
-    "families key_servers issued_at expires_at"
-).split()
+_CORE_KEYS: Final = [
+    "v",
+    "query_id",
+    "agency",
+    "role",
+    "caller_token",
+    "question",
+    "question_version",
+    "purpose",
+    "urgency",
+    "reply_key",
+    "epoch",
+    "normaliser",
+    "families",
+    "key_servers",
+    "issued_at",
+    "expires_at",
+]
 
 
 def parse_core(data: bytes) -> Core:
