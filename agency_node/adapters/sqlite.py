@@ -1,0 +1,322 @@
+"""Read an agency's own SQLite database without ever being able to change it.
+
+    open (mode=ro) -> query_only -> authorizer -> deadline -> rows
+
+* `file:...?mode=ro` opens the file read-only (https://www.sqlite.org/uri.html#urimode).
+* `PRAGMA query_only=ON` refuses every change (https://www.sqlite.org/pragma.html#pragma_query_only).
+* The authorizer allows reading, selecting and a closed list of harmless functions, nothing else: no ATTACH, no
+  pragma, no extension, no file function (https://www.sqlite.org/c3ref/set_authorizer.html).
+* A progress handler stops a statement at its deadline (https://www.sqlite.org/c3ref/progress_handler.html).
+
+A connection lasts for one statement, so that the agency's own program is never kept from writing and a file that is
+replaced overnight is noticed.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from agency_node.adapters import RecordsUnavailable
+
+Row = tuple[object, ...]
+_T = TypeVar("_T")
+
+QUERY_TIMEOUT_S: Final = 2.0
+"""How long one question's look-up may take, in seconds."""
+
+_STEPS: Final = 1_000
+"""Virtual-machine steps between two looks at the deadline; about 20 microseconds of work."""
+
+SAFE_FUNCTIONS: Final = frozenset(
+    # Core, aggregate, date and window functions that neither change nor reach anything outside the statement
+    # (https://www.sqlite.org/lang_corefunc.html, lang_aggfunc.html, lang_datefunc.html, windowfunctions.html).
+    {
+        "abs",
+        "avg",
+        "char",
+        "coalesce",
+        "concat",
+        "concat_ws",
+        "count",
+        "cume_dist",
+        "date",
+        "datetime",
+        "dense_rank",
+        "first_value",
+        "format",
+        "glob",
+        "group_concat",
+        "hex",
+        "ifnull",
+        "iif",
+        "instr",
+        "json_extract",
+        "julianday",
+        "lag",
+        "last_value",
+        "lead",
+        "length",
+        "like",
+        "lower",
+        "ltrim",
+        "max",
+        "min",
+        "nth_value",
+        "ntile",
+        "nullif",
+        "percent_rank",
+        "printf",
+        "quote",
+        "rank",
+        "replace",
+        "round",
+        "row_number",
+        "rtrim",
+        "sign",
+        "strftime",
+        "string_agg",
+        "substr",
+        "substring",
+        "sum",
+        "time",
+        "timediff",
+        "total",
+        "trim",
+        "typeof",
+        "unicode",
+        "unixepoch",
+        "upper",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "->",
+        "->>",
+    }
+)
+"""The only SQL functions that a mapping may call."""
+
+_ALLOWED: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION}
+)
+
+
+class Guarded(sqlite3.Connection):
+    """A connection that may only read, and only until its deadline."""
+
+    deadline: float = 0.0
+
+    def guard(self, monotonic: Callable[[], float]) -> None:
+        """Take away every right but reading; cannot be undone through SQL."""
+        self.execute("PRAGMA query_only=ON")
+        self.execute("PRAGMA trusted_schema=OFF")
+        self.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        self.set_progress_handler(lambda: int(monotonic() > self.deadline), _STEPS)
+        self.set_authorizer(_authorize)
+
+
+def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _trigger: str | None) -> int:
+    """Allow reading and harmless functions; deny anything else (SQLITE_DENY fails the statement)."""
+    if action in _ALLOWED:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in SAFE_FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and (first, second) == ("read_uncommitted", None):
+        return sqlite3.SQLITE_OK  # SQLAlchemy reads this setting once per engine; it does not set it
+    return sqlite3.SQLITE_DENY
+
+
+def run(
+    engine: Engine, statement: Executable, binds: Mapping[str, object], limit: int | None, until: float
+) -> list[Row]:
+    """Run one reading statement on a guarded engine.
+
+    Args:
+        engine: An engine whose connections are `Guarded`.
+        statement: What to run.
+        binds: Values for its binds.
+        limit: Fetch at most so many rows; None for all.
+        until: Monotonic time at which it is stopped.
+
+    Raises:
+        RecordsUnavailable: Refused, too slow, or not understood by the database.
+    """
+    return _guarded(engine, until, lambda connection: _fetch(connection.execute(statement, dict(binds)), limit))
+
+
+def names(engine: Engine, statement: Executable, binds: Mapping[str, object], until: float) -> tuple[str, ...]:
+    """The names of the columns that a statement yields; no row is kept.
+
+    Raises:
+        RecordsUnavailable: Refused, too slow, or not understood by the database.
+    """
+    return _guarded(engine, until, lambda connection: tuple(connection.execute(statement, dict(binds)).keys()))
+
+
+def _fetch(result: CursorResult[Any], limit: int | None) -> list[Row]:
+    rows = result.fetchall() if limit is None else result.fetchmany(limit)
+    return [tuple(row) for row in rows]
+
+
+def _guarded(engine: Engine, until: float, work: Callable[[Connection], _T]) -> _T:
+    try:
+        with engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            if not isinstance(raw, Guarded):
+                raise TypeError("the engine's connections are not guarded")
+            raw.deadline = until
+            return work(connection)
+    except DBAPIError as error:
+        raise _told(error.orig) from None
+    except (SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
+        raise _told(error) from None
+
+
+def _told(error: BaseException | None) -> RecordsUnavailable:
+    """What the database said, as one of our causes. SQLite names tables and columns, never the values in them."""
+    text = str(error)
+    if "interrupted" in text:
+        return RecordsUnavailable("slow", "The query was stopped because it took too long.")
+    if "not authorized" in text or "prohibited" in text or "readonly" in text or "read-only" in text:
+        return RecordsUnavailable("refused", f"The query tried to do more than read: {text}.")
+    if "unable to open" in text or "not a database" in text or "malformed" in text or "disk I/O" in text:
+        return RecordsUnavailable("open", f"The database cannot be read: {text}.")
+    if "locked" in text or "busy" in text:
+        return RecordsUnavailable("open", "The database is locked by another program.")
+    if isinstance(error, sqlite3.Error):
+        return RecordsUnavailable("query", text)
+    return RecordsUnavailable("query", "The database could not run the query.")
+
+
+class SqliteSource:
+    """One SQLite file, opened read-only for each statement."""
+
+    def __init__(
+        self, file: Path, timeout_s: float = QUERY_TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Remember where the file is; it is opened at the first statement.
+
+        Args:
+            file: The agency's database file.
+            timeout_s: Longest time for one statement, in seconds.
+            monotonic: The clock that measures it, in seconds.
+        """
+        self._file = file
+        self._timeout_s = timeout_s
+        self._monotonic = monotonic
+        self._engine = create_engine("sqlite+pysqlite://", creator=self._connect, poolclass=NullPool)
+
+    def _connect(self) -> Guarded:
+        # Path.as_uri escapes ? and #, so no part of a file name can become an option.
+        uri = self._file.absolute().as_uri() + "?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, timeout=1.0, check_same_thread=False, factory=Guarded)
+        connection.deadline = self._monotonic() + self._timeout_s
+        connection.guard(self._monotonic)
+        return connection
+
+    def rows(
+        self,
+        statement: Executable,
+        binds: Mapping[str, object],
+        limit: int | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Row]:
+        """Run one reading statement (see `run`).
+
+        Raises:
+            RecordsUnavailable: Refused, too slow, or not understood by the database.
+        """
+        return run(self._engine, statement, binds, limit, self._until(timeout_s))
+
+    def columns(self, statement: Executable, binds: Mapping[str, object]) -> tuple[str, ...]:
+        """Names of the columns that a statement yields (see `names`).
+
+        Raises:
+            RecordsUnavailable: Refused, too slow, or not understood by the database.
+        """
+        return names(self._engine, statement, binds, self._until(None))
+
+    def tables(self) -> Mapping[str, tuple[str, ...]]:
+        """Tables and views with their columns, for messages that help to mend a mapping.
+
+        Raises:
+            RecordsUnavailable: The file cannot be read.
+        """
+        try:
+            connection = self._connect()
+        except sqlite3.Error as error:
+            raise _told(error) from None
+        try:
+            return described(connection)
+        finally:
+            connection.close()
+
+    def changed_ns(self) -> int:
+        """When the file last changed, in nanoseconds since 1970.
+
+        Raises:
+            RecordsUnavailable: There is no such file.
+        """
+        try:
+            return max(
+                path.stat().st_mtime_ns
+                for path in (self._file, self._file.with_name(self._file.name + "-wal"))
+                if path == self._file or path.exists()
+            )
+        except OSError:
+            raise RecordsUnavailable("open", "There is no readable database file at the path given.") from None
+
+    def doubtful(self, _person_ids: Collection[str]) -> bool:
+        """Whether rows of these people were only partly understood; never so in a database of the agency's own."""
+        return False
+
+    def unreadable(self) -> Mapping[str, int]:
+        """Values that could not be read, by `table.column`; none here."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def _until(self, timeout_s: float | None) -> float:
+        return self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+
+
+def described(connection: sqlite3.Connection) -> Mapping[str, tuple[str, ...]]:
+    """Tables and views of a database with their columns.
+
+    Raises:
+        RecordsUnavailable: It cannot be read.
+    """
+    try:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+        return {str(name): _columns(connection, str(name)) for (name,) in tables.fetchall()}
+    except sqlite3.Error as error:
+        raise _told(error) from None
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    quoted = '"' + table.replace('"', '""') + '"'
+    try:
+        # Quoted as SQLite requires (https://www.sqlite.org/lang_keywords.html); a name cannot be a bind.
+        cursor = connection.execute("SELECT * FROM " + quoted + " LIMIT 0")  # noqa: S608 - quoted, from the schema itself
+    except sqlite3.Error:
+        return ()
+    return tuple(str(column[0]) for column in cursor.description)
+
+
+__all__: Sequence[str] = [
+    "QUERY_TIMEOUT_S",
+    "SAFE_FUNCTIONS",
+    "Guarded",
+    "Row",
+    "SqliteSource",
+    "described",
+    "names",
+    "run",
+]
