@@ -161,6 +161,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The ledger's head is older than one seen before",
         "Stop and call the auditor: an old copy may have been restored.",
     ),
+    "CHECKPOINT_OUT_OF_STEP": Reason(
+        ABORTED,
+        "The proof for the ledger's head does not start from the head seen before",
+        "Nothing, if it passes by itself; otherwise attach the node again.",
+    ),
     "BAD_RECEIPT": Reason(
         DATA_LOSS,
         "The proof that the answer is in the ledger does not hold",

@@ -1,0 +1,203 @@
+"""Watch the broker's ledger: countersign only heads that extend the last one seen.
+
+    signed head + proof -> signature -> size and root against the stored head -> store -> commit -> countersign
+
+The stored head is read, compared and replaced inside one writing transaction, so
+two heads that contradict each other cannot both be accepted however they arrive
+(T-AUD-6). A head that is smaller (an old copy restored, T-AUD-8) or that does not
+extend the stored one is refused, and the refusal is an ALARM in this node's own
+ledger before anybody is told.
+
+Call `check` in the order in which heads came down the stream: the broker sends each
+with a proof from the one it sent before.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import ClassVar, Final
+
+from accord import checkpoint as notes
+from accord import merkle
+from accord.canonical import Json, sha256
+from accord.checkpoint import BadCheckpoint, Checkpoint
+from accord.reasons import Problem
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from agency_node.ledger import Kind, Record, append
+from agency_node.store import reading, writing
+from agency_node.store.tables import witness_head
+
+_NS: Final = 1_000_000_000
+
+
+class HeadInconsistent(Problem):
+    """The head does not extend the one seen before: the log may have been rewritten, or shows us another history."""
+
+    reason: ClassVar[str] = "CHECKPOINT_INCONSISTENT"
+
+
+class HeadOlder(Problem):
+    """The head is smaller than one seen before: an old copy may have been restored."""
+
+    reason: ClassVar[str] = "CHECKPOINT_OLDER"
+
+
+class HeadOutOfStep(Problem):
+    """The proof does not start from the head seen before, so it proves nothing here; no sign of a changed log.
+
+    Attributes:
+        size: The size from which a proof is needed.
+    """
+
+    reason: ClassVar[str] = "CHECKPOINT_OUT_OF_STEP"
+
+    def __init__(self, size: int) -> None:
+        """Say from where the proof must start."""
+        super().__init__(f"a proof from size {size} is needed")
+        self.size = size
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """This node's countersignature.
+
+    Attributes:
+        line: C2SP cosignature/v1 line, without newline.
+        size: Size of the head it is over.
+    """
+
+    line: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The highest head accepted of one ledger.
+
+    Attributes:
+        size: Entries.
+        root: 32 bytes.
+        note: The signed note as received.
+    """
+
+    size: int
+    root: bytes
+    note: str
+
+
+def check(
+    engine: Engine,
+    note: str,
+    proof: Sequence[bytes],
+    from_size: int,
+    *,
+    origin: str,
+    ledger_public: bytes,
+    name: str,
+    private: Ed25519PrivateKey,
+    at_ns: int,
+    query_id: str | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Cosigned:
+    """Countersign a head of another ledger, or refuse it and raise the alarm.
+
+    Args:
+        engine: The node's state.
+        note: The signed head, as received.
+        proof: Consistency proof (RFC 9162 section 2.1.4, https://www.rfc-editor.org/rfc/rfc9162#section-2.1.4), hashes
+            of 32 bytes.
+        from_size: Size that the proof starts from; 0 for the first head ever.
+        origin: Name of the ledger.
+        ledger_public: Its public key from the directory, 32 bytes.
+        name: This witness: "<federation>/<agency>".
+        private: The node's witness key.
+        at_ns: Now, nanoseconds since 1970.
+        query_id: The question it came with, for the alarm's record.
+        random: Gives that many random bytes, for the salts of our own ledger.
+
+    Returns:
+        The countersignature. The head is durably stored.
+
+    Raises:
+        BadCheckpoint: Not a head of this ledger, or not signed by it. Alarmed.
+        HeadOlder: Smaller than the stored one. Alarmed.
+        HeadInconsistent: Does not extend the stored one. Alarmed.
+        HeadOutOfStep: The proof starts from another size; ask for one from `size`. Not alarmed.
+        StateUnusable: Our own state failed; nothing was countersigned.
+    """
+    try:
+        offered = notes.open_note(note, origin, ledger_public)
+    except BadCheckpoint:
+        with writing(engine) as connection:
+            fields: dict[str, Json] = {"origin": origin, "note_digest": sha256(note.encode("utf-8", "replace")).hex()}
+            append(connection, [_alarm(BadCheckpoint.reason, fields, at_ns, query_id)], random)
+        raise
+    with writing(engine) as connection:
+        stored = newest(connection, origin)
+        problem = _compare(stored, offered, proof, from_size)
+        if problem is None:
+            if stored is None or stored.size != offered.size:
+                _replace(connection, stored, offered, note)
+                fields = {"origin": origin, "size": offered.size, "root": offered.root.hex()}
+                append(connection, [Record(Kind.COSIGNED, at_ns, fields)], random)
+        elif stored is not None and not isinstance(problem, HeadOutOfStep):
+            fields = {"origin": origin, "size": stored.size, "root": stored.root.hex()}
+            fields |= {"offered_size": offered.size, "offered_root": offered.root.hex()}
+            append(connection, [_alarm(problem.reason, fields, at_ns, query_id)], random)
+    # Only now is the comparison, or the alarm, on the disk.
+    if problem is not None:
+        raise problem
+    return Cosigned(notes.cosign(note, name, private, at_ns // _NS), offered.size)
+
+
+def newest(connection: Connection, origin: str) -> Seen | None:
+    """The highest head accepted of this ledger, or None when none was ever seen."""
+    row = connection.execute(select(witness_head).where(witness_head.c.origin == origin)).first()
+    return None if row is None else Seen(row.size, row.root, row.note)
+
+
+def seen(engine: Engine, origin: str) -> Seen | None:
+    """As `newest`, in a transaction of its own: what the node says when it attaches, and tells the steward."""
+    with reading(engine) as connection:
+        return newest(connection, origin)
+
+
+def _compare(stored: Seen | None, offered: Checkpoint, proof: Sequence[bytes], from_size: int) -> Problem | None:
+    size, root = (0, merkle.EMPTY_ROOT) if stored is None else (stored.size, stored.root)
+    if offered.size < size:
+        return HeadOlder(f"size {offered.size} was offered, {size} was seen before")
+    if offered.size == size:
+        # The same head needs no proof, whatever it came with.
+        return None if compare_digest(offered.root, root) else HeadInconsistent(f"two roots of size {size}")
+    if from_size != size:
+        return HeadOutOfStep(size)
+    if not merkle.verify_consistency(size, offered.size, root, offered.root, proof):
+        return HeadInconsistent(f"size {offered.size} does not extend size {size}")
+    return None
+
+
+def _replace(connection: Connection, stored: Seen | None, offered: Checkpoint, note: str) -> None:
+    new = {"size": offered.size, "root": offered.root, "note": note}
+    if stored is None:
+        connection.execute(insert(witness_head).values(origin=offered.origin, **new))
+        return
+    # Compare-and-set in the statement too, so that it does not rest on the transaction's lock alone.
+    changed = connection.execute(
+        update(witness_head)
+        .where(
+            witness_head.c.origin == offered.origin,
+            witness_head.c.size == stored.size,
+            witness_head.c.root == stored.root,
+        )
+        .values(**new)
+    )
+    if changed.rowcount != 1:
+        raise HeadOutOfStep(stored.size)
+
+
+def _alarm(reason: str, fields: dict[str, Json], at_ns: int, query_id: str | None) -> Record:
+    question: dict[str, Json] = {} if query_id is None else {"query_id": query_id}
+    return Record(Kind.ALARM, at_ns, {**fields, **question, "reason": reason})
