@@ -38,6 +38,9 @@ LABEL: Final = "accord directory v1"
 ROW_LABEL: Final = "accord directory row v1"
 VERSION: Final = 1
 
+SUBJECT_EPOCH: Final = "subject-1"
+"""The epoch from which the steward's subject-tag keys are derived: they outlive linkage epochs, as the ledger does."""
+
 MAX_BYTES: Final = 1 << 20
 """Most bytes of a directory file; at some 900 bytes an agency that is about a thousand agencies."""
 MAX_AGENCIES: Final = 1_000
