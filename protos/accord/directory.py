@@ -223,14 +223,14 @@ class Directory:
     def key_servers_digest(self) -> str:
         """SHA-256 over the epoch and both key servers' public keys, 64 hexadecimal digits.
 
-        A statement carries it, so that a node never compares tokens made under other keys (T-LNK-5).
+        The same as `accord.linkage.KeyPublics.digest` of those keys. A statement carries it, so that a node never compares tokens made under other keys (T-LNK-5).
         """
-        parts = [b"accord key servers v1", self.epoch.id.encode()]
-        for server in (self.broker.key_server, self.steward.key_server, self.steward.subject_keys):
-            parts.append(
-                canonical.lp(*(part for family in sorted(server) for part in (family.encode(), server[family])))
-            )
-        return canonical.sha256(canonical.lp(*parts)).hex()
+        servers = (self.broker.key_server, {**self.steward.key_server, **self.steward.subject_keys})
+        listed = (
+            canonical.lp(*(part for family in sorted(keys) for part in (family.encode(), keys[family])))
+            for keys in servers
+        )
+        return canonical.sha256(canonical.lp(b"accord key servers v1", self.epoch.id.encode(), *listed)).hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,6 +526,8 @@ def _read_directory(body: Mapping[str, Json]) -> Directory:
         raise NotCanonical("one key serves two purposes")
     if not sorted(broker.key_server) == sorted(steward.key_server) == list(epoch.family_ids):
         raise NotCanonical("the key servers do not serve exactly the families of the epoch")
+    if steward.subject_keys.keys() & steward.key_server.keys():
+        raise NotCanonical("a subject family has the name of a match-key family")
     return Directory(
         canonical.text(body, "federation", FEDERATION),
         canonical.integer(body, "version", 1),
