@@ -223,7 +223,8 @@ class Directory:
     def key_servers_digest(self) -> str:
         """SHA-256 over the epoch and both key servers' public keys, 64 hexadecimal digits.
 
-        The same as `accord.linkage.KeyPublics.digest` of those keys. A statement carries it, so that a node never compares tokens made under other keys (T-LNK-5).
+        The same as `accord.linkage.KeyPublics.digest` of those keys. A statement carries it, so
+        that a node never compares tokens made under other keys (T-LNK-5).
         """
         servers = (self.broker.key_server, {**self.steward.key_server, **self.steward.subject_keys})
         listed = (
