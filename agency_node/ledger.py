@@ -29,7 +29,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from agency_node.store import reading, writing
 from agency_node.store.tables import node_entry, node_head, node_tile
 
-SALT_BYTES: Final = 16
+SALT_BYTES: Final = merkle.SALT_BYTES
 
 
 class Kind(StrEnum):
@@ -271,7 +271,7 @@ def verify(engine: Engine, origin: str, public: bytes) -> Verified:
                 if row.salt is not None or row.body is not None:
                     raise BadLedger(f"entry {row.idx} is half erased")
                 erased += 1
-            elif merkle.entry(row.salt, row.body) != row.entry:
+            elif not _made_of(row.entry, row.salt, row.body):
                 raise BadLedger(f"entry {row.idx} does not match its record")
             leaves.append(merkle.leaf_hash(row.entry))
         stored = {(row.level, row.idx): row.hashes for row in connection.execute(select(node_tile))}
@@ -283,6 +283,16 @@ def verify(engine: Engine, origin: str, public: bytes) -> Verified:
     if signed.size > size or merkle.root(leaves[: signed.size]) != signed.root:
         raise BadLedger("the signed checkpoint is not a part of this ledger")
     return Verified(size, erased, root, signed.size)
+
+
+def _made_of(entry: object, salt: object, body: object) -> bool:
+    # SQLite keeps what it is given: whoever changed a value may have left text where bytes were.
+    return (
+        isinstance(salt, bytes)
+        and isinstance(body, bytes)
+        and len(salt) == SALT_BYTES
+        and merkle.entry(salt, body) == entry
+    )
 
 
 def _tiles(connection: Connection) -> merkle.TileReader:
