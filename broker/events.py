@@ -68,13 +68,13 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.POLICY_ACTIVATED: frozenset({"policy", "catalogue"}),
         Event.POLICY_FAILED: frozenset({"query_id", "reason", "policy"}),
         Event.QUESTION_ACCEPTED: frozenset(
-            {"query_id", "agency", "question", "question_version", "purpose", "targets"}
+            {"query_id", "caller_agency", "question", "question_version", "purpose", "targets"}
         ),
-        Event.QUESTION_REFUSED: frozenset({"query_id", "agency", "question", "purpose", "codes"}),
+        Event.QUESTION_REFUSED: frozenset({"query_id", "caller_agency", "question", "purpose", "codes"}),
         Event.QUESTION_RELEASED: frozenset(
-            {"query_id", "agency", "question", "asked", "answered", "elapsed_ms", "index"}
+            {"query_id", "caller_agency", "question", "asked", "answered", "elapsed_ms", "index"}
         ),
-        Event.QUESTION_REPLAYED: frozenset({"query_id", "agency", "index"}),
+        Event.QUESTION_REPLAYED: frozenset({"query_id", "caller_agency", "index"}),
         Event.QUESTION_ABANDONED: frozenset({"query_id", "cause"}),
         Event.NODE_ATTACHED: frozenset({"node", "policy", "directory_version", "head_size"}),
         Event.NODE_DETACHED: frozenset({"node", "cause"}),
@@ -85,10 +85,10 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.WITNESS_ALARM: frozenset({"node", "reason", "size"}),
         Event.LEDGER_OPENED: frozenset({"size", "abandoned"}),
         Event.LEDGER_FAILED: frozenset({"reason"}),
-        Event.AGREEMENT_RECORDED: frozenset({"record_id", "agency", "index"}),
-        Event.AGREEMENT_WITHDRAWN: frozenset({"record_id", "agency", "index", "elapsed_ms"}),
-        Event.KEY_EVALUATION: frozenset({"agency", "use", "families", "elements", "elapsed_ms"}),
-        Event.KEY_QUOTA_EXCEEDED: frozenset({"agency", "use"}),
+        Event.AGREEMENT_RECORDED: frozenset({"record_id", "caller_agency", "index"}),
+        Event.AGREEMENT_WITHDRAWN: frozenset({"record_id", "caller_agency", "index", "elapsed_ms"}),
+        Event.KEY_EVALUATION: frozenset({"caller_agency", "use", "families", "elements", "elapsed_ms"}),
+        Event.KEY_QUOTA_EXCEEDED: frozenset({"caller_agency", "use"}),
         Event.RPC_FAILED: frozenset({"method", "reason", "kind"}),
     }
 )
