@@ -140,6 +140,7 @@ class Held:
         address: As written down; None for no fixed abode.
         former_address: Where the agency keeps an earlier one.
         nhs_number: Where the agency has it, else "".
+        shielded: Nothing may be said about them: a refuge, an adoption.
         contacts: Oldest first; at least one.
         assessments: Oldest first.
     """
@@ -154,6 +155,7 @@ class Held:
     address: Address | None
     former_address: Address | None
     nhs_number: str
+    shielded: bool
     contacts: tuple[Contact, ...]
     assessments: tuple[Assessment, ...]
 
@@ -520,6 +522,7 @@ def _as_is(person: Person, contacts: tuple[Contact, ...], assessments: tuple[Ass
         address=person.address,
         former_address=None,
         nhs_number="",
+        shielded=False,
         contacts=contacts,
         assessments=assessments,
     )
@@ -555,6 +558,7 @@ def _social_care_damage(held: Held, random: Random) -> Held:
         former_last_name=person.former_last_name if random.random() < 0.7 else "",
         former_address=person.former_address if random.random() < 0.7 else None,
         nhs_number=person.nhs_number if random.random() < 0.7 else "",
+        shielded=random.random() < 0.02,
     )
 
 
@@ -631,17 +635,22 @@ def _mistype(name: str, random: Random) -> str:
 def write(agency: str, folder: Path, county: County) -> Path:
     """Write one agency's records into `folder`, which is made if need be.
 
+    Beside `police.sqlite`, `social_care.sqlite`, or `tenancy.csv`, `occupants.csv` and `contacts.csv` goes the mapping
+    that reads them, since the paths in a mapping count from its own folder.
+
     Returns:
-        What the agency's mapping should be pointed at: `police.sqlite`, `social_care.sqlite`, or the folder of
-        `tenancy.csv`, `occupants.csv` and `contacts.csv`.
+        The mapping file.
 
     Raises:
         KeyError: No such agency.
         FileExistsError: There are records already; nothing was changed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _WRITERS[agency](folder, county.held[agency])
+    mapping = folder / "mapping.yaml"
+    mapping.write_bytes((MAPPINGS / f"{agency}.yaml").read_bytes())
 
-    return _WRITERS[agency](folder, county.held[agency])
+    return mapping
 
 
 def _uk(day: date) -> str:
@@ -675,7 +684,7 @@ CREATE INDEX referral_by_nominal ON referral (nominal_ref);
 """
 
 
-def _write_police(folder: Path, records: Sequence[Held]) -> Path:
+def _write_police(folder: Path, records: Sequence[Held]) -> None:
     """Capitals, dates as text the British way, forenames in one field, the address in one line."""
     file = folder / "police.sqlite"
     database = _new_database(file, _POLICE_DDL)
@@ -708,15 +717,13 @@ def _write_police(folder: Path, records: Sequence[Held]) -> Path:
     database.commit()
     database.close()
 
-    return file
-
 
 _SOCIAL_CARE_DDL: Final = """
 CREATE TABLE person (
     person_id INTEGER PRIMARY KEY, forename TEXT NOT NULL, middle_names TEXT, surname TEXT NOT NULL,
     previous_surname TEXT, birth_date DATE NOT NULL, gender TEXT NOT NULL,
     house TEXT NOT NULL, postcode TEXT NOT NULL, previous_postcode TEXT,
-    nhs_no TEXT, last_modified TIMESTAMP NOT NULL);
+    nhs_no TEXT, restricted INTEGER NOT NULL, last_modified TIMESTAMP NOT NULL);
 CREATE TABLE care_case (
     case_id INTEGER PRIMARY KEY, person_id INTEGER NOT NULL REFERENCES person, team TEXT NOT NULL,
     opened DATE NOT NULL, closed DATE);
@@ -728,14 +735,14 @@ CREATE INDEX assessment_by_person ON assessment (person_id);
 """
 
 
-def _write_social_care(folder: Path, records: Sequence[Held]) -> Path:
+def _write_social_care(folder: Path, records: Sequence[Held]) -> None:
     """The fullest of the three: ISO dates, names apart, former names and postcodes, most NHS numbers."""
     file = folder / "social_care.sqlite"
     database = _new_database(file, _SOCIAL_CARE_DDL)
     for held in records:
         address = held.address or held.truth.address
         database.execute(
-            "INSERT INTO person VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO person VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 held.ref,
                 held.first_name,
@@ -748,6 +755,7 @@ def _write_social_care(folder: Path, records: Sequence[Held]) -> Path:
                 address.postcode,
                 held.former_address.postcode if held.former_address else None,
                 held.nhs_number or None,
+                int(held.shielded),
                 f"{held.contacts[-1].on.isoformat()} {9 + held.ref % 9:02d}:{held.ref % 60:02d}:00",
             ),
         )
@@ -766,10 +774,8 @@ def _write_social_care(folder: Path, records: Sequence[Held]) -> Path:
     database.commit()
     database.close()
 
-    return file
 
-
-def _write_housing(folder: Path, records: Sequence[Held]) -> Path:
+def _write_housing(folder: Path, records: Sequence[Held]) -> None:
     """Three files as an overnight extract leaves them: "SURNAME, First" in one column, postcodes without a space."""
     homes: dict[str, list[Held]] = {}
     for held in sorted(records, key=lambda held: (held.truth.household, held.truth.id)):
@@ -799,8 +805,6 @@ def _write_housing(folder: Path, records: Sequence[Held]) -> Path:
     _write_csv(folder / "occupants.csv", heading, occupants)
     _write_csv(folder / "contacts.csv", ("occupant_ref", "on_date", "kind", "team", "open"), contacts)
 
-    return folder
-
 
 def _tenant(home: Sequence[Held]) -> Held:
     """Anne in the household the story is about; elsewhere the eldest."""
@@ -816,7 +820,7 @@ def _write_csv(file: Path, heading: Sequence[str], rows: Iterable[Sequence[objec
         writer.writerows(rows)
 
 
-_WRITERS: Final[Mapping[str, Callable[[Path, Sequence[Held]], Path]]] = MappingProxyType(
+_WRITERS: Final[Mapping[str, Callable[[Path, Sequence[Held]], None]]] = MappingProxyType(
     {"police": _write_police, "social-care": _write_social_care, "housing": _write_housing}
 )
 
