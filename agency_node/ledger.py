@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
 from accord import checkpoint as notes
 from accord import merkle
 from accord.canonical import Json, encode, rfc3339
 from accord.checkpoint import Checkpoint
 from accord.reasons import Problem
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
-
 from agency_node.store import reading, writing
 from agency_node.store.tables import node_entry, node_head, node_tile
 

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import ClassVar, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Engine, insert, select, update
+
 from accord import checkpoint as notes
 from accord import merkle
 from accord.canonical import Json, sha256
 from accord.checkpoint import BadCheckpoint, Checkpoint
 from accord.reasons import Problem
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, insert, select, update
-
 from agency_node.ledger import Kind, Record, append
 from agency_node.store import reading, writing
 from agency_node.store.tables import witness_head

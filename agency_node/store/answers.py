@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import ClassVar
 
-from accord.canonical import decode, encode
-from accord.reasons import Problem
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from accord.canonical import decode, encode
+from accord.reasons import Problem
 from agency_node.store.agreements import withdrawn_among
 from agency_node.store.tables import answered, restored
 

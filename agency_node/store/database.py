@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from accord.reasons import Problem
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+
+from accord.reasons import Problem
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_S: Final = 30

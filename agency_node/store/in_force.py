@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from accord.reasons import Problem
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from accord.reasons import Problem
 from agency_node.store.tables import directory, policy_bundle
 
 

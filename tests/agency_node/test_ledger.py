@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accord import checkpoint as notes
-from accord import merkle
-from accord.canonical import decode_object
-from accord.checkpoint import BadCheckpoint, Checkpoint
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from accord import checkpoint as notes
+from accord import merkle
+from accord.canonical import decode_object
+from accord.checkpoint import BadCheckpoint, Checkpoint
 from agency_node.ledger import BadLedger, Kind, Record, append, checkpoint, entries, erase, head, verify
 from agency_node.store import StateUnusable, open_store, reading, writing
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from accord.canonical import sha256
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
 
+from accord.canonical import sha256
 from agency_node.store import StateUnusable, open_store, reading, writing
 from agency_node.store.agreements import (
     AgreementExists,

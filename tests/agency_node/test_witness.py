@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from accord import checkpoint as notes
-from accord import merkle
-from accord.canonical import Json, decode_object, sha256
-from accord.checkpoint import BadCheckpoint, Checkpoint
-from accord.reasons import REASONS, Problem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from accord import checkpoint as notes
+from accord import merkle
+from accord.canonical import Json, decode_object, sha256
+from accord.checkpoint import BadCheckpoint, Checkpoint
+from accord.reasons import REASONS, Problem
 from agency_node.ledger import entries, verify
 from agency_node.store import open_store, reading
 from agency_node.witness import Cosigned, HeadInconsistent, HeadOlder, HeadOutOfStep, check, seen
