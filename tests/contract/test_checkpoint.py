@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
 from accord.canonical import b64, unb64
 from accord.checkpoint import (
     COSIGNATURE_V1,
@@ -23,9 +27,6 @@ from accord.checkpoint import (
 from accord.merkle import EMPTY_ROOT
 from accord.signing import public_bytes
 from accord.signing import sign as sign_labelled
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protos/vectors/checkpoint.json").read_text())
 OURS = VECTORS["accord"]

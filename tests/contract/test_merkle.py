@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from accord import merkle
-from accord.canonical import sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from accord import merkle
+from accord.canonical import sha256
 
 VECTORS = json.loads((Path(__file__).parents[2] / "protos/vectors/merkle.json").read_text())
 CT = VECTORS["rfc6962"]

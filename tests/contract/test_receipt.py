@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
 from accord import checkpoint, merkle, receipt
 from accord.canonical import b64
 from accord.receipt import BadReceipt, Proved
 from accord.signing import public_bytes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 FOLDER = Path(__file__).parents[2] / "protos/vectors"
 VECTORS = json.loads((FOLDER / "receipt.json").read_text())
