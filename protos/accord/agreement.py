@@ -21,6 +21,7 @@ from typing import Final
 
 from accord import canonical
 from accord.canonical import NotCanonical, b64url, decode_object, encode, lp, sha256, unb64url
+from accord.identity import Family
 from accord.reasons import Problem
 from accord.statement import AGENCY, HEX64, QUESTION, UUID, WORD
 
@@ -240,12 +241,21 @@ def parse_withdrawal(data: bytes) -> Withdrawal:
         raise BadAgreement("the withdrawal is malformed") from error
 
 
+def committed(family: Family) -> bool:
+    """Whether an agreement commits to a person's tokens of this family.
+
+    Those that fix the first name or the full birth date, and have no spelling variants: a variant would add bytes and
+    fix nothing more.
+    """
+    return bool(family.fixes & MUST_FIX) and not any(part.endswith((".del", ".mask")) for part in family.parts)
+
+
 def commit(salt: bytes, tokens: Iterable[bytes]) -> Binding:
     """Commit to a person's tokens.
 
     Args:
         salt: 32 random bytes, fresh for each agreement.
-        tokens: The tokens of the families that fix a first name or a full birth date.
+        tokens: The person's tokens of the families that are `committed`.
 
     Raises:
         BadAgreement: There is no token to commit to.
@@ -290,7 +300,7 @@ def binds(binding: Binding, tokens: Iterable[tuple[str, bytes]], fixes: Mapping[
     return fixed >= MUST_FIX
 
 
-def binding_object(binding: Binding) -> dict[str, object]:
+def binding_object(binding: Binding) -> dict[str, canonical.Json]:
     """A binding as it stands in a slot or a delivery."""
     return {"salt": b64url(binding.salt), "commitments": [b64url(item) for item in binding.commitments]}
 

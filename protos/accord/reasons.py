@@ -166,6 +166,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The proof for the ledger's head does not start from the head seen before",
         "Nothing, if it passes by itself; otherwise attach the node again.",
     ),
+    "CHECKPOINT_OUT_OF_STEP": Reason(
+        ABORTED,
+        "The proof of the ledger's head starts from another head than the one seen last",
+        "Nothing needs doing: the node attaches again and gets a proof from where it stands.",
+    ),
     "BAD_RECEIPT": Reason(
         DATA_LOSS,
         "The proof that the answer is in the ledger does not hold",

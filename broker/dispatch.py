@@ -1,0 +1,190 @@
+"""Send one warranted question down the attached nodes' streams and gather their signed answers.
+
+    Opened -> one warrant -> a frame per permitted node -> answers, signatures checked -> Answers
+
+Everything that is not a valid signed answer to exactly this question is *not
+reached*: no status, silence or garbage can ever become a no.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from accord.answer import BadAnswer, open_answer
+from accord.directory import Directory
+from accord.statement import LIST_SIZES, part_digest
+from accord.v1 import common_pb2, node_pb2
+from accord.warrant import agreement_mark, mint_warrant
+from broker.events import Event, log
+from broker.sessions import NotAttached, Session, Sessions
+from broker.stages import ANSWERED, NOT_REACHED, Answers, Opened, Reply
+
+DEADLINE_S: Final = 2.0
+"""Longest wait for one node, seconds, unless settings say otherwise."""
+
+
+class Heads(Protocol):
+    """Gives the ledger's newest head as a node needs it."""
+
+    def head_from(self, size: int) -> node_pb2.Head:
+        """The newest checkpoint and the proof that it extends the tree of `size`."""
+
+
+class Dispatcher:
+    """Reaches the nodes that are attached to this process."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        directory: Callable[[], Directory],
+        heads: Heads,
+        warrant_key: Ed25519PrivateKey,
+        now_ns: Callable[[], int],
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        """Set up.
+
+        Args:
+            sessions: Who is attached.
+            directory: Gives the directory in force.
+            heads: Gives the ledger's head.
+            warrant_key: Signs warrants.
+            now_ns: The clock.
+            deadline_s: Longest wait for one node, seconds.
+        """
+        self._sessions = sessions
+        self._directory = directory
+        self._heads = heads
+        self._warrant_key = warrant_key
+        self._now_ns = now_ns
+        self._deadline_s = deadline_s
+
+    async def dispatch(self, opened: Opened, heard: Callable[[int, int], None]) -> Answers:
+        """Ask every permitted agency at once.
+
+        Returns:
+            One reply for each permitted agency, in order of identifier.
+        """
+        permitted = sorted(agency for agency, one in opened.permit.decision.by_target.items() if one.allow)
+        warrant = self._warrant(opened, permitted)
+        count = 0
+        heard(len(permitted), 0)
+
+        async def one(agency: str) -> Reply:
+            nonlocal count
+            reply = await self._one(opened, agency, warrant)
+            count += 1
+            heard(len(permitted), count)
+            return reply
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(agency)) for agency in permitted]
+        return Answers(opened, tuple(task.result() for task in tasks))
+
+    def _warrant(self, opened: Opened, permitted: Sequence[str]) -> str:
+        statement = opened.permit.asked.statement
+        decision = opened.permit.decision
+        nodes = [part_digest(statement.drafts[agency].salt, statement.drafts[agency].part) for agency in permitted]
+        marks = [
+            agreement_mark(statement.drafts[agency].salt, opened.agreements[record_id])
+            for agency in permitted
+            for record_id in decision.by_target[agency].agreements_used
+        ]
+        return mint_warrant(
+            federation=self._directory().federation,
+            agency=statement.core.agency,
+            jti=opened.jti,
+            statement=statement.digest,
+            nodes=_pad(nodes),
+            policy=decision.revision,
+            catalogue=decision.catalogue,
+            agreements=_pad(marks),
+            now_s=self._now_ns() // 1_000_000_000,
+            key=self._warrant_key,
+        )
+
+    async def _one(self, opened: Opened, agency: str, warrant: str) -> Reply:
+        query_id = opened.permit.asked.statement.core.query_id
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                answer = await self._twice(opened, agency, warrant, started + self._deadline_s)
+            self._check(opened, agency, answer)
+        except NotAttached:
+            reply = Reply(agency, NOT_REACHED, cause="not_attached")
+        except TimeoutError:
+            reply = Reply(agency, NOT_REACHED, cause="deadline")
+        except BadAnswer:
+            reply = Reply(agency, NOT_REACHED, cause="bad_answer")
+        else:
+            reply = Reply(agency, ANSWERED, answer)
+        elapsed_ms = round((loop.time() - started) * 1000)
+        if reply.delivery == ANSWERED:
+            log.info(Event.NODE_ANSWERED, query_id=query_id, node=agency, elapsed_ms=elapsed_ms)
+        else:
+            log.info(Event.NODE_NOT_REACHED, query_id=query_id, node=agency, cause=reply.cause, elapsed_ms=elapsed_ms)
+        return reply
+
+    async def _twice(self, opened: Opened, agency: str, warrant: str, until: float) -> bytes:
+        """Ask once, and once more on another stream if the first breaks before the deadline."""
+        session = self._sessions.find(agency)
+        if session is None:
+            raise NotAttached(agency)
+        try:
+            return await self._send(opened, session, warrant)
+        except NotAttached:
+            another = await self._sessions.come_back(session, until - asyncio.get_running_loop().time())
+            return await self._send(opened, another, warrant)
+
+    async def _send(self, opened: Opened, session: Session, warrant: str) -> bytes:
+        statement = opened.permit.asked.statement
+        draft = statement.drafts[session.agency]
+        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        question = node_pb2.Question(
+            warrant=warrant,
+            core=statement.core_bytes,
+            broker_part_sha256=statement.broker_part_sha256,
+            node_digests=statement.node_digests,
+            signature=statement.signature,
+            key_id=statement.key_id,
+            part=common_pb2.NodePart(node=draft.node, part=draft.part, salt=draft.salt, payload=draft.payload),
+            head=self._heads.head_from(session.head_size),
+            deadline_ms=round(self._deadline_s * 1000),
+        )
+        session.waiting[statement.core.query_id] = waiter
+        try:
+            session.send(node_pb2.AttachResponse(question=question))
+            return await waiter
+        finally:
+            session.waiting.pop(statement.core.query_id, None)
+
+    def _check(self, opened: Opened, agency: str, signed_answer: bytes) -> None:
+        """Demand a signed answer to exactly this question; see the failure table in the threat model.
+
+        Raises:
+            BadAnswer: It is anything else.
+        """
+        statement = opened.permit.asked.statement
+        answer = open_answer(signed_answer, node=agency, answer_public=self._directory().agency(agency).answer)
+        expected = (
+            statement.digest,
+            opened.jti,
+            statement.core.query_id,
+            statement.core.question,
+            statement.core.question_version,
+        )
+        found = (answer.statement, answer.jti, answer.query_id, answer.question, answer.question_version)
+        if found != expected:
+            raise BadAnswer("the answer is to another question")
+        asked = {subject.ref for subject in statement.broker_part.subjects}
+        if not asked <= {slot.ref for slot in answer.slots}:
+            raise BadAnswer("the answer leaves somebody out")
+
+
+def _pad(digests: Sequence[bytes], random: Callable[[int], bytes] = os.urandom) -> list[bytes]:
+    size = next(size for size in (*LIST_SIZES, 1024) if size >= len(digests))
+    return [*digests, *(random(32) for _ in range(size - len(digests)))]

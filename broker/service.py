@@ -1,0 +1,538 @@
+"""gRPC in and out: messages to our values and back. Decides nothing.
+
+Every servicer relies on the gate having admitted the caller; who the caller is
+comes from its certificate, never from the message.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, Protocol
+
+import grpc.aio
+
+from accord import agreement as agreements_contract
+from accord import checkpoint as notes
+from accord import signing
+from accord.directory import Directory
+from accord.reasons import Problem
+from accord.statement import Draft, SignedStatement
+from accord.v1 import (
+    agreements_pb2,
+    agreements_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
+    broker_pb2,
+    broker_pb2_grpc,
+    common_pb2,
+    directory_pb2,
+    directory_pb2_grpc,
+    node_pb2,
+    node_pb2_grpc,
+)
+from broker import caller
+from broker.ask import Heard, ask, nobody_listens
+from broker.events import Event, log
+from broker.gate import BadRequest, NotAllowed, Peer, peer_of
+from broker.sessions import NotAttached, Session, Sessions
+from broker.stages import ANSWERED, NOT_REACHED, REFUSED, Asked, Denial, Released, User
+
+Context = grpc.aio.ServicerContext[Any, Any]
+CHUNK_BYTES: Final = 65_536
+DELIVERIES: Final = {
+    ANSWERED: common_pb2.DELIVERY_ANSWERED,
+    REFUSED: common_pb2.DELIVERY_REFUSED,
+    NOT_REACHED: common_pb2.DELIVERY_NOT_REACHED,
+}
+
+
+class Bundle(Protocol):
+    """The policy bundle in force."""
+
+    revision: str
+    data: bytes
+    catalogue: bytes
+    catalogue_digest: str
+
+
+class Agreements(Protocol):
+    """Records, finds and withdraws agreements."""
+
+    async def record(
+        self,
+        user: User,
+        agreement: agreements_contract.Agreement,
+        signed: common_pb2.Signed,
+        deliveries: tuple[tuple[str, bytes], ...],
+    ) -> common_pb2.Receipted:
+        """Make an agreement durable."""
+
+    async def find(
+        self, user: User, tags: tuple[bytes, ...]
+    ) -> list[tuple[common_pb2.Signed, str, common_pb2.Receipted]]:
+        """Agreements of a person in whose scope the user's agency is, with their state now."""
+
+    async def withdraw(
+        self, user: User, withdrawal: agreements_contract.Withdrawal, signed: common_pb2.Signed
+    ) -> common_pb2.Receipted:
+        """Make a withdrawal durable."""
+
+    async def scope(self, record_id: str) -> frozenset[str]:
+        """The agencies in an agreement's scope."""
+
+    async def pending(self, agency: str) -> list[tuple[str, bytes]]:
+        """Deliveries the agency has not had yet: record identifier and sealed bytes."""
+
+    async def withdrawn(self) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
+        """Every withdrawal of an agreement that would still be valid."""
+
+    async def delivered(self, agency: str, record_id: str) -> None:
+        """Forget a delivery that went down the agency's stream."""
+
+
+class Reading(Protocol):
+    """Reads the ledger."""
+
+    def checkpoint(self) -> str:
+        """The newest checkpoint with its cosignatures."""
+
+    def head_from(self, size: int) -> node_pb2.Head:
+        """The newest checkpoint and the proof that it extends the tree of `size`."""
+
+    def entries(self, start: int, limit: int) -> list[audit_pb2.Entry]:
+        """Entries from `start` on."""
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Inclusion proof."""
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Consistency proof."""
+
+    async def cosigned(self, agency: str, size: int, line: str) -> None:
+        """Keep a witness's cosignature that was checked."""
+
+    def note(self, size: int) -> str | None:
+        """The signed checkpoint of exactly this size, if one was published."""
+
+
+class Caller:
+    """Who is calling, for every servicer."""
+
+    def __init__(self, directory: Callable[[], Directory], now_ns: Callable[[], int]) -> None:
+        """Set up.
+
+        Args:
+            directory: Gives the directory in force.
+            now_ns: The clock.
+        """
+        self.directory = directory
+        self.now_ns = now_ns
+
+    def peer(self, context: Context) -> Peer:
+        """The peer of a call that the gate admitted."""
+        return peer_of(context, self.directory())
+
+    def user(self, token: str, context: Context) -> User:
+        """The member of staff behind a call."""
+        peer = self.peer(context)
+        return caller.check_user(
+            token,
+            agency=peer.agency,
+            certificate=peer.certificate,
+            directory=self.directory(),
+            now_ns=self.now_ns(),
+        )
+
+    def asked(self, request: broker_pb2.AskRequest, context: Context) -> Asked:
+        """A checked question."""
+        peer = self.peer(context)
+        return caller.check(
+            request.caller_token,
+            SignedStatement(
+                request.core,
+                request.broker_part,
+                tuple(request.node_digests),
+                request.signature,
+                request.key_id,
+                tuple(Draft(part.node, part.part, part.salt, part.payload) for part in request.node_parts),
+            ),
+            agency=peer.agency,
+            certificate=peer.certificate,
+            directory=self.directory(),
+            now_ns=self.now_ns(),
+        )
+
+
+class Asking(broker_pb2_grpc.BrokerServiceServicer):
+    """Takes questions."""
+
+    def __init__(
+        self,
+        who: Caller,
+        carry: Callable[[Asked, Heard], Any],
+        bundle: Callable[[], Bundle],
+        known: Callable[[Asked], None],
+    ) -> None:
+        """Set up.
+
+        Args:
+            who: Checks callers.
+            carry: Carries a question through the pipeline.
+            bundle: Gives the policy bundle in force.
+            known: Raises a Problem when the question or an agency is unknown.
+        """
+        self._who = who
+        self._carry = carry
+        self._bundle = bundle
+        self._known = known
+
+    async def Ask(self, request: broker_pb2.AskRequest, context: Context) -> broker_pb2.AskResponse:
+        """Ask one question."""
+        return _response(await self._ask(self._asked(request, context), nobody_listens))
+
+    async def AskWithProgress(
+        self, request: broker_pb2.AskWithProgressRequest, context: Context
+    ) -> AsyncIterator[broker_pb2.AskWithProgressResponse]:
+        """Ask one question, saying how many agencies have been heard."""
+        asked = self._asked(request.ask, context)
+        updates: asyncio.Queue[broker_pb2.AskWithProgressResponse] = asyncio.Queue()
+
+        def heard(total: int, so_far: int) -> None:
+            progress = broker_pb2.AskProgress(asked=total, heard=so_far)
+            updates.put_nowait(broker_pb2.AskWithProgressResponse(progress=progress))
+
+        async def finish() -> None:
+            response = _response(await self._ask(asked, heard))
+            updates.put_nowait(broker_pb2.AskWithProgressResponse(response=response))
+
+        task = asyncio.create_task(finish())
+        wanted = asyncio.create_task(updates.get())
+        try:
+            while True:
+                done, _ = await asyncio.wait({task, wanted}, return_when=asyncio.FIRST_COMPLETED)
+                if wanted in done:
+                    update = wanted.result()
+                    yield update
+                    if update.HasField("response"):
+                        return
+                    wanted = asyncio.create_task(updates.get())
+                elif task.exception() is not None:
+                    task.result()
+                else:
+                    await asyncio.sleep(0)
+        finally:
+            wanted.cancel()
+            # An asker that hangs up does not stop a question that is on its way: its end is recorded all the same.
+
+    async def ListQuestions(
+        self, request: broker_pb2.ListQuestionsRequest, context: Context
+    ) -> broker_pb2.ListQuestionsResponse:
+        """List the catalogue in force."""
+        bundle = self._bundle()
+        return broker_pb2.ListQuestionsResponse(
+            catalogue=bundle.catalogue,
+            catalogue_sha256=bytes.fromhex(bundle.catalogue_digest),
+            policy_revision=bundle.revision,
+        )
+
+    def _asked(self, request: broker_pb2.AskRequest, context: Context) -> Asked:
+        asked = self._who.asked(request, context)
+        self._known(asked)
+        return asked
+
+    async def _ask(self, asked: Asked, heard: Heard) -> Released:
+        # Shielded: once a question is on its way its terminal record must be written, whoever hangs up.
+        released: Released = await asyncio.shield(self._carry(asked, heard))
+        return released
+
+
+def _response(released: Released) -> broker_pb2.AskResponse:
+    return broker_pb2.AskResponse(
+        query_id=released.query_id,
+        rows=[
+            broker_pb2.AgencyRow(
+                agency=row.agency,
+                delivery=DELIVERIES[row.delivery],
+                signed_answer=row.signed_answer,
+                denials=[_denial(denial) for denial in row.denials],
+                gateway=row.gateway,
+            )
+            for row in released.rows
+        ],
+        receipted=common_pb2.Receipted(record=released.record, receipt=released.receipt),
+        replayed=released.replayed,
+    )
+
+
+def _denial(denial: Denial) -> common_pb2.Denial:
+    return common_pb2.Denial(
+        code=denial.code, reason=denial.reason, cure=denial.cure, contact=denial.contact, subject_ref=denial.ref
+    )
+
+
+class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
+    """Holds the nodes' streams."""
+
+    def __init__(
+        self, who: Caller, sessions: Sessions, reading: Reading, agreements: Agreements, bundle: Callable[[], Bundle]
+    ) -> None:
+        """Set up.
+
+        Args:
+            who: Checks callers.
+            sessions: Where streams are kept.
+            reading: Reads the ledger.
+            agreements: Gives what an agency must still be told.
+            bundle: Gives the policy bundle in force.
+        """
+        self._who = who
+        self._sessions = sessions
+        self._reading = reading
+        self._agreements = agreements
+        self._bundle = bundle
+
+    async def Attach(
+        self, request_iterator: AsyncIterator[node_pb2.AttachRequest], context: Context
+    ) -> AsyncIterator[node_pb2.AttachResponse]:
+        """One stream: frames go down as they are queued, and what comes up is taken in a task of its own."""
+        peer = self._who.peer(context)
+        first = await anext(aiter(request_iterator), None)
+        if first is None or first.WhichOneof("frame") != "hello":
+            raise BadRequest("the first frame is not hello")
+        if first.hello.agency != peer.agency:
+            raise NotAllowed("the hello names another agency than the certificate")
+        session = Session(peer.agency, head_size=first.hello.head_size)
+        up = asyncio.create_task(self._take(session, request_iterator))
+        try:
+            # Attached before the welcome is put together, so that a withdrawal made meanwhile is queued and not missed.
+            await self._sessions.attach(session)
+            for frame in await self._welcome(peer.agency, first.hello):
+                yield frame
+            log.info(Event.NODE_ATTACHED, node=peer.agency, directory_version=first.hello.directory_version)
+            gone = asyncio.create_task(session.closed.wait())
+            try:
+                while not session.closed.is_set():
+                    wanted = asyncio.create_task(session.frames.get())
+                    await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not wanted.done():
+                        wanted.cancel()
+                        break
+                    yield wanted.result()
+            finally:
+                gone.cancel()
+        finally:
+            up.cancel()
+            await self._sessions.detach(session)
+            log.info(Event.NODE_DETACHED, node=peer.agency)
+
+    async def _welcome(self, agency: str, hello: node_pb2.Hello) -> list[node_pb2.AttachResponse]:
+        """What a node must have before it can answer: rules, withdrawals, agreements and the ledger's head."""
+        frames = []
+        bundle = self._bundle()
+        if hello.policy_revision != bundle.revision:
+            frames += bundle_frames(bundle)
+        for signed, receipted in await self._agreements.withdrawn():
+            frames.append(
+                node_pb2.AttachResponse(withdrawn=node_pb2.AgreementWithdrawn(withdrawal=signed, receipted=receipted))
+            )
+        for record_id, sealed in await self._agreements.pending(agency):
+            delivered = node_pb2.AgreementDelivered(record_id=record_id, sealed=sealed)
+            frames.append(node_pb2.AttachResponse(delivered=delivered))
+        frames.append(node_pb2.AttachResponse(head=self._reading.head_from(hello.head_size)))
+        return frames
+
+    async def _take(self, session: Session, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
+        """Take what the node sends until it stops, then close the session."""
+        try:
+            async for frame in frames:
+                match frame.WhichOneof("frame"):
+                    case "answered":
+                        session.answered(frame.answered.query_id, frame.answered.signed_answer)
+                    case "cosigned":
+                        await self._cosigned(session, frame.cosigned)
+                    case "alarm":
+                        log.warning(Event.WITNESS_ALARM, node=session.agency, reason=frame.alarm.reason[:64])
+                    case _:
+                        return
+        finally:
+            session.close()
+
+    async def _cosigned(self, session: Session, cosigned: node_pb2.Cosigned) -> None:
+        note = self._reading.note(cosigned.size)
+        directory = self._who.directory()
+        if note is None:
+            return
+        try:
+            notes.verify_cosignature(
+                note,
+                cosigned.cosignature,
+                f"{directory.federation}/{session.agency}",
+                directory.agency(session.agency).witness,
+            )
+        except Problem as problem:
+            log.warning(Event.WITNESS_ALARM, node=session.agency, reason=problem.reason)
+            return
+        session.head_size = max(session.head_size, cosigned.size)
+        await self._reading.cosigned(session.agency, cosigned.size, cosigned.cosignature)
+        log.debug(Event.CHECKPOINT_COSIGNED, node=session.agency, size=cosigned.size)
+
+
+def bundle_frames(bundle: Bundle) -> list[node_pb2.AttachResponse]:
+    """A policy bundle as frames of at most 64 KiB."""
+    chunks = [bundle.data[start : start + CHUNK_BYTES] for start in range(0, len(bundle.data), CHUNK_BYTES)]
+    return [
+        node_pb2.AttachResponse(
+            bundle=node_pb2.BundleChunk(revision=bundle.revision, number=number, total=len(chunks), content=chunk)
+        )
+        for number, chunk in enumerate(chunks)
+    ]
+
+
+class Agreeing(agreements_pb2_grpc.AgreementServiceServicer):
+    """Takes agreements and withdrawals."""
+
+    def __init__(self, who: Caller, agreements: Agreements, sessions: Sessions) -> None:
+        """Set up.
+
+        Args:
+            who: Checks callers.
+            agreements: Keeps them.
+            sessions: Where withdrawals and deliveries are pushed.
+        """
+        self._who = who
+        self._agreements = agreements
+        self._sessions = sessions
+
+    async def RecordAgreement(
+        self, request: agreements_pb2.RecordAgreementRequest, context: Context
+    ) -> agreements_pb2.RecordAgreementResponse:
+        """Record an agreement and hand it on to the agencies in its scope."""
+        user = self._who.user(request.caller_token, context)
+        agreement = agreements_contract.parse_agreement(request.agreement.statement)
+        self._signed(user, request.agreement, agreements_contract.LABEL)
+        if agreement.captured_by != user.agency:
+            raise agreements_contract.BadAgreement("the agreement was captured by another agency")
+        self._who.directory().agency(agreement.captured_by)
+        for agency in (*agreement.requesters, *agreement.responders):
+            self._who.directory().agency(agency)
+        deliveries = tuple((one.agency, one.sealed) for one in request.deliveries)
+        scope = frozenset(agreement.requesters + agreement.responders)
+        if any(agency not in scope or len(sealed) > CHUNK_BYTES for agency, sealed in deliveries):
+            raise agreements_contract.BadAgreement("a delivery is too large, or to an agency outside the scope")
+        receipted = await self._agreements.record(user, agreement, request.agreement, deliveries)
+        log.info(Event.AGREEMENT_RECORDED, record_id=agreement.record_id, caller_agency=user.agency)
+        for agency, sealed in deliveries:
+            await self._deliver(agency, agreement.record_id, sealed)
+        return agreements_pb2.RecordAgreementResponse(receipted=receipted)
+
+    async def FindAgreements(
+        self, request: agreements_pb2.FindAgreementsRequest, context: Context
+    ) -> agreements_pb2.FindAgreementsResponse:
+        """Find a person's agreements by subject tag."""
+        user = self._who.user(request.caller_token, context)
+        tags = tuple(request.subject_tags)
+        if len(tags) > 36 or any(len(tag) != 16 for tag in tags):
+            raise BadRequest("more than 36 tags, or one that is not 16 bytes")
+        found = await self._agreements.find(user, tags)
+        return agreements_pb2.FindAgreementsResponse(
+            agreements=[
+                agreements_pb2.FoundAgreement(agreement=signed, state=state, receipted=receipted)
+                for signed, state, receipted in found
+            ]
+        )
+
+    async def WithdrawAgreement(
+        self, request: agreements_pb2.WithdrawAgreementRequest, context: Context
+    ) -> agreements_pb2.WithdrawAgreementResponse:
+        """Withdraw an agreement and push the withdrawal to every attached node."""
+        user = self._who.user(request.caller_token, context)
+        withdrawal = agreements_contract.parse_withdrawal(request.withdrawal.statement)
+        self._signed(user, request.withdrawal, agreements_contract.WITHDRAWAL_LABEL)
+        if withdrawal.taken_by != user.agency:
+            raise agreements_contract.BadAgreement("the withdrawal was taken by another agency")
+        receipted = await self._agreements.withdraw(user, withdrawal, request.withdrawal)
+        log.info(Event.AGREEMENT_WITHDRAWN, record_id=withdrawal.record_id, caller_agency=user.agency)
+        withdrawn = node_pb2.AgreementWithdrawn(withdrawal=request.withdrawal, receipted=receipted)
+        self._sessions.broadcast(node_pb2.AttachResponse(withdrawn=withdrawn))
+        return agreements_pb2.WithdrawAgreementResponse(receipted=receipted)
+
+    def _signed(self, user: User, signed: common_pb2.Signed, label: str) -> None:
+        public = self._who.directory().agency(user.agency).asking
+        if signed.key_id != signing.key_id(public):
+            raise signing.BadSignature("the record names a key that the directory does not list for this agency")
+        signing.verify(public, label, signed.statement, signed.signature)
+
+    async def _deliver(self, agency: str, record_id: str, sealed: bytes) -> None:
+        session = self._sessions.find(agency)
+        if session is None:
+            return
+        try:
+            delivered = node_pb2.AgreementDelivered(record_id=record_id, sealed=sealed)
+            session.send(node_pb2.AttachResponse(delivered=delivered))
+        except NotAttached:
+            return
+
+
+class Handing(directory_pb2_grpc.DirectoryServiceServicer):
+    """Hands out the directory file."""
+
+    def __init__(self, file: Callable[[], bytes]) -> None:
+        """Set up.
+
+        Args:
+            file: Gives the bytes of the directory in force.
+        """
+        self._file = file
+
+    async def GetDirectory(
+        self, request: directory_pb2.GetDirectoryRequest, context: Context
+    ) -> directory_pb2.GetDirectoryResponse:
+        """The file as the federation key signed it."""
+        return directory_pb2.GetDirectoryResponse(directory=self._file())
+
+
+class Auditing(audit_pb2_grpc.AuditServiceServicer):
+    """Reads the ledger; apart from everything that writes."""
+
+    def __init__(self, reading: Reading) -> None:
+        """Set up.
+
+        Args:
+            reading: Reads the ledger.
+        """
+        self._reading = reading
+
+    async def GetCheckpoint(
+        self, request: audit_pb2.GetCheckpointRequest, context: Context
+    ) -> audit_pb2.GetCheckpointResponse:
+        """The newest checkpoint with its cosignatures."""
+        return audit_pb2.GetCheckpointResponse(checkpoint=self._reading.checkpoint())
+
+    async def GetInclusionProof(
+        self, request: audit_pb2.GetInclusionProofRequest, context: Context
+    ) -> audit_pb2.GetInclusionProofResponse:
+        """Inclusion proof."""
+        try:
+            return audit_pb2.GetInclusionProofResponse(hashes=self._reading.inclusion(request.index, request.size))
+        except (ValueError, KeyError) as error:
+            raise BadRequest("no such entry in a tree of that size") from error
+
+    async def GetConsistencyProof(
+        self, request: audit_pb2.GetConsistencyProofRequest, context: Context
+    ) -> audit_pb2.GetConsistencyProofResponse:
+        """Consistency proof."""
+        try:
+            hashes = self._reading.consistency(request.old_size, request.new_size)
+        except (ValueError, KeyError) as error:
+            raise BadRequest("no such two trees") from error
+        return audit_pb2.GetConsistencyProofResponse(hashes=hashes)
+
+    async def ListEntries(
+        self, request: audit_pb2.ListEntriesRequest, context: Context
+    ) -> audit_pb2.ListEntriesResponse:
+        """A page of entries."""
+        if not 1 <= request.limit <= 1000:
+            raise BadRequest("limit is not from 1 to 1,000")
+        return audit_pb2.ListEntriesResponse(entries=self._reading.entries(request.start, request.limit))
+
+
+__all__ = ["Agreeing", "Asking", "Attaching", "Auditing", "Caller", "Handing", "ask", "bundle_frames"]
