@@ -299,8 +299,8 @@ def test_a_drop_that_breaks_later_is_unavailable(tmp_path: Path) -> None:
         records.answer("agency.contact", ["T1"], LONG_AGO)
 
 
-VOCABULARY = """version agency source people answers contacts kind sqlite csv folder tables file columns sql data_as_of 1
-: { } [ ] , & * ! | > - ~ null 0x1 SELECT count(*) AS FROM WHERE ( ) ; -- 'a' " :person_ids id agency.contact"""
+VOCABULARY = """version agency source people answers contacts kind sqlite csv folder tables file columns sql data_as_of
+1 : { } [ ] , & * ! | > - ~ null 0x1 SELECT count(*) AS FROM WHERE ( ) ; -- 'a' " :person_ids id agency.contact"""
 WORDS = st.sampled_from(VOCABULARY.split())
 VALUES = st.recursive(
     st.text(max_size=12) | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4)
