@@ -1,0 +1,355 @@
+"""Reading and changing the state beside the ledger: questions, agreements, the policy in force.
+
+Statements are made once and bound each time. Whoever changes something does it inside the sequencer's transaction, as
+the `write` of a batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from broker.store.tables import (
+    ACTIVATION,
+    AGREEMENT,
+    AGREEMENT_DELIVERY,
+    AGREEMENT_PARTY,
+    AGREEMENT_TAG,
+    ASKING,
+    QUESTION,
+)
+
+OPEN: Final = "open"
+CLOSED: Final = "closed"
+DAY_NS: Final = 86_400 * 1_000_000_000
+
+_QUESTION = select(QUESTION).where(QUESTION.c.query_id == bindparam("query_id"))
+_OPENED = insert(QUESTION)
+_CLOSED = (
+    update(QUESTION)
+    .where(QUESTION.c.query_id == bindparam("of_query_id"))
+    .values(
+        state=CLOSED,
+        closed_index=bindparam("at_index"),
+        closed_kind=bindparam("as_kind"),
+        response=bindparam("with_response"),
+    )
+)
+_STILL_OPEN = select(QUESTION).where(QUESTION.c.state == OPEN).order_by(QUESTION.c.asked_index)
+_IN_FORCE = select(ACTIVATION).order_by(ACTIVATION.c.index.desc()).limit(1)
+_ASKED_ABOUT_TODAY = select(ASKING.c.tag).where(
+    ASKING.c.user == bindparam("user"),
+    ASKING.c.day == bindparam("day"),
+    ASKING.c.tag.in_(bindparam("tags", expanding=True)),
+)
+_SUBJECTS_TODAY = select(func.count()).where(
+    ASKING.c.user == bindparam("user"), ASKING.c.day == bindparam("day"), ASKING.c.new_today
+)
+_ASKINGS = select(func.count(ASKING.c.query_id.distinct())).where(
+    ASKING.c.tag.in_(bindparam("tags", expanding=True)), ASKING.c.day > bindparam("after_day")
+)
+_AGREEMENTS = select(AGREEMENT).where(AGREEMENT.c.record_id.in_(bindparam("record_ids", expanding=True)))
+_TAGS = select(AGREEMENT_TAG).where(AGREEMENT_TAG.c.record_id.in_(bindparam("record_ids", expanding=True)))
+_FOUND = (
+    select(AGREEMENT)
+    .where(
+        AGREEMENT.c.record_id.in_(
+            select(AGREEMENT_TAG.c.record_id)
+            .join(AGREEMENT_PARTY, AGREEMENT_PARTY.c.record_id == AGREEMENT_TAG.c.record_id)
+            .where(AGREEMENT_TAG.c.tag.in_(bindparam("tags", expanding=True)))
+            .where(AGREEMENT_PARTY.c.agency == bindparam("agency"))
+        )
+    )
+    .order_by(AGREEMENT.c.given_index.desc())
+    .limit(bindparam("most"))
+)
+_WITHDRAWN = (
+    select(AGREEMENT)
+    .where(AGREEMENT.c.withdrawn_index.is_not(None), AGREEMENT.c.valid_to_ns > bindparam("now_ns"))
+    .order_by(AGREEMENT.c.withdrawn_index)
+)
+_PENDING = (
+    select(AGREEMENT_DELIVERY.c.record_id, AGREEMENT_DELIVERY.c.sealed)
+    .join(AGREEMENT, AGREEMENT.c.record_id == AGREEMENT_DELIVERY.c.record_id)
+    .where(AGREEMENT_DELIVERY.c.agency == bindparam("agency"), AGREEMENT_DELIVERY.c.delivered.is_(False))
+    .order_by(AGREEMENT.c.given_index)
+)
+_PARTIES = select(AGREEMENT_PARTY.c.agency).where(AGREEMENT_PARTY.c.record_id == bindparam("record_id"))
+_WITHDRAW = (
+    update(AGREEMENT)
+    .where(AGREEMENT.c.record_id == bindparam("of_record_id"))
+    .values(
+        state=bindparam("to_state"),
+        withdrawn_index=bindparam("at_index"),
+        withdrawn_at_ns=bindparam("at_ns"),
+        withdrawal=bindparam("signed"),
+        withdrawal_signature=bindparam("with_signature"),
+        withdrawal_key_id=bindparam("with_key_id"),
+    )
+)
+_DELIVERED = (
+    update(AGREEMENT_DELIVERY)
+    .where(
+        AGREEMENT_DELIVERY.c.agency == bindparam("to_agency"), AGREEMENT_DELIVERY.c.record_id == bindparam("of_record")
+    )
+    .values(delivered=True, sealed=b"")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuestion:
+    """One row of `question`; see there."""
+
+    query_id: str
+    agency: str
+    user: str
+    statement_digest: bytes
+    state: str
+    agreements: tuple[str, ...]
+    asked_index: int
+    closed_index: int | None
+    closed_kind: str | None
+    response: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAgreement:
+    """One row of `agreement`; see there."""
+
+    record_id: str
+    agency: str
+    body: bytes
+    signature: bytes
+    key_id: str
+    state: str
+    valid_from_ns: int
+    valid_to_ns: int | None
+    given_index: int
+    withdrawn_index: int | None
+    withdrawn_at_ns: int | None
+    withdrawal: bytes | None
+    withdrawal_signature: bytes | None
+    withdrawal_key_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """Which policy revision and catalogue are in force since `index`."""
+
+    index: int
+    revision: str
+    catalogue: str
+
+
+def question(connection: Connection, query_id: str) -> StoredQuestion | None:
+    """The question of this id, if it was ever asked."""
+    row = connection.execute(_QUESTION, {"query_id": query_id}).one_or_none()
+    return None if row is None else _question(row)
+
+
+def still_open(connection: Connection) -> tuple[StoredQuestion, ...]:
+    """Questions without a terminal record, oldest first."""
+    return tuple(_question(row) for row in connection.execute(_STILL_OPEN).all())
+
+
+def _question(row: Row[Any]) -> StoredQuestion:
+    return StoredQuestion(
+        query_id=row.query_id,
+        agency=row.agency,
+        user=row.user,
+        statement_digest=row.statement_digest,
+        state=row.state,
+        agreements=tuple(json.loads(row.agreements)),
+        asked_index=row.asked_index,
+        closed_index=row.closed_index,
+        closed_kind=row.closed_kind,
+        response=row.response,
+    )
+
+
+def open_question(
+    connection: Connection,
+    *,
+    query_id: str,
+    agency: str,
+    user: str,
+    statement_digest: bytes,
+    agreements: Iterable[str],
+    asked_index: int,
+) -> None:
+    """Note that a question is on its way."""
+    row = {
+        "query_id": query_id,
+        "agency": agency,
+        "user": user,
+        "statement_digest": statement_digest,
+        "state": OPEN,
+        "agreements": json.dumps(sorted(agreements)),
+        "asked_index": asked_index,
+    }
+    connection.execute(_OPENED, row)
+
+
+def close_question(connection: Connection, query_id: str, index: int, kind: str, response: bytes | None) -> None:
+    """Note a question's one terminal record and what was given back."""
+    connection.execute(
+        _CLOSED, {"of_query_id": query_id, "at_index": index, "as_kind": kind, "with_response": response}
+    )
+
+
+def in_force(connection: Connection) -> Activation | None:
+    """The policy revision in force, or None before the first activation."""
+    row = connection.execute(_IN_FORCE).one_or_none()
+    return None if row is None else Activation(*row)
+
+
+def activate(connection: Connection, activation: Activation) -> None:
+    """Put a policy revision in force from its position on."""
+    connection.execute(
+        insert(ACTIVATION),
+        {"index": activation.index, "revision": activation.revision, "catalogue": activation.catalogue},
+    )
+
+
+def note_asking(
+    connection: Connection, *, query_id: str, user: str, at_ns: int, subjects: Iterable[Sequence[bytes]]
+) -> None:
+    """Count a question against its user's and its subjects' budgets.
+
+    Args:
+        connection: Inside the sequencer's transaction.
+        query_id: The question.
+        user: Pseudonym of the member of staff.
+        at_ns: The question's one clock reading.
+        subjects: The keyed tags of each subject.
+    """
+    day = at_ns // DAY_NS
+    rows: dict[bytes, dict[str, object]] = {}
+    for tags in subjects:
+        fresh = [tag for tag in dict.fromkeys(tags) if tag not in rows]
+        if not fresh:
+            continue
+        known = connection.execute(_ASKED_ABOUT_TODAY, {"user": user, "day": day, "tags": list(tags)}).first()
+        for number, tag in enumerate(fresh):
+            rows[tag] = {
+                "tag": tag,
+                "query_id": query_id,
+                "user": user,
+                "day": day,
+                "new_today": number == 0 and known is None,
+            }
+    if rows:
+        connection.execute(insert(ASKING), list(rows.values()))
+
+
+def subjects_today(connection: Connection, user: str, at_ns: int) -> int:
+    """How many different people this user has asked about on the day of `at_ns` (UTC)."""
+    return int(connection.execute(_SUBJECTS_TODAY, {"user": user, "day": at_ns // DAY_NS}).scalar_one())
+
+
+def askings(connection: Connection, tags: Sequence[bytes], at_ns: int, days: int) -> int:
+    """How many questions by anyone touched one of these tags in the `days` up to `at_ns`."""
+    after = at_ns // DAY_NS - days
+    return int(connection.execute(_ASKINGS, {"tags": list(tags), "after_day": after}).scalar_one()) if tags else 0
+
+
+def agreements(connection: Connection, record_ids: Collection[str]) -> dict[str, StoredAgreement]:
+    """The agreements of these ids that exist, by id."""
+    if not record_ids:
+        return {}
+    rows = connection.execute(_AGREEMENTS, {"record_ids": list(record_ids)}).all()
+    return {row.record_id: StoredAgreement(*row) for row in rows}
+
+
+def tags_of(connection: Connection, record_ids: Collection[str]) -> dict[str, frozenset[bytes]]:
+    """The subject tags of these agreements, by id."""
+    found: dict[str, set[bytes]] = {record_id: set() for record_id in record_ids}
+    if record_ids:
+        for row in connection.execute(_TAGS, {"record_ids": list(record_ids)}):
+            found[row.record_id].add(row.tag)
+    return {record_id: frozenset(tags) for record_id, tags in found.items()}
+
+
+def agreements_with(
+    connection: Connection, tags: Collection[bytes], agency: str, most: int
+) -> tuple[StoredAgreement, ...]:
+    """Agreements with one of these tags to which the agency is a party, newest first."""
+    if not tags:
+        return ()
+    rows = connection.execute(_FOUND, {"tags": list(tags), "agency": agency, "most": most}).all()
+    return tuple(StoredAgreement(*row) for row in rows)
+
+
+def withdrawn(connection: Connection, now_ns: int) -> tuple[StoredAgreement, ...]:
+    """Withdrawn agreements that would still be valid, in order of withdrawal."""
+    return tuple(StoredAgreement(*row) for row in connection.execute(_WITHDRAWN, {"now_ns": now_ns}).all())
+
+
+def parties(connection: Connection, record_id: str) -> frozenset[str]:
+    """The agencies that captured an agreement or are in its scope."""
+    return frozenset(connection.execute(_PARTIES, {"record_id": record_id}).scalars())
+
+
+def pending(connection: Connection, agency: str) -> tuple[tuple[str, bytes], ...]:
+    """Deliveries the agency has not had: record id and sealed bytes, oldest first."""
+    return tuple((row.record_id, row.sealed) for row in connection.execute(_PENDING, {"agency": agency}))
+
+
+def give_agreement(
+    connection: Connection,
+    stored: StoredAgreement,
+    tags: Iterable[bytes],
+    scope: Iterable[str],
+    deliveries: Mapping[str, bytes],
+) -> None:
+    """Keep an agreement, how it is found, and what its parties must still be sent."""
+    names = [column.name for column in AGREEMENT.columns]
+    connection.execute(insert(AGREEMENT), {name: getattr(stored, name) for name in names})
+    connection.execute(insert(AGREEMENT_TAG), [{"tag": tag, "record_id": stored.record_id} for tag in set(tags)])
+    connection.execute(
+        insert(AGREEMENT_PARTY), [{"record_id": stored.record_id, "agency": agency} for agency in set(scope)]
+    )
+    if deliveries:
+        connection.execute(
+            insert(AGREEMENT_DELIVERY),
+            [
+                {"agency": agency, "record_id": stored.record_id, "sealed": sealed, "delivered": False}
+                for agency, sealed in deliveries.items()
+            ],
+        )
+
+
+def withdraw_agreement(
+    connection: Connection,
+    record_id: str,
+    *,
+    state: str,
+    index: int,
+    at_ns: int,
+    withdrawal: bytes,
+    signature: bytes,
+    key_id: str,
+) -> None:
+    """End an agreement from its position in the ledger on, and drop what was still to be delivered."""
+    connection.execute(
+        _WITHDRAW,
+        {
+            "of_record_id": record_id,
+            "to_state": state,
+            "at_index": index,
+            "at_ns": at_ns,
+            "signed": withdrawal,
+            "with_signature": signature,
+            "with_key_id": key_id,
+        },
+    )
+    connection.execute(delete(AGREEMENT_DELIVERY).where(AGREEMENT_DELIVERY.c.record_id == record_id))
+
+
+def mark_delivered(connection: Connection, agency: str, record_id: str) -> None:
+    """Forget the sealed bytes of a delivery that arrived."""
+    connection.execute(_DELIVERED, {"to_agency": agency, "of_record": record_id})
