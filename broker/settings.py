@@ -1,0 +1,164 @@
+"""Everything the broker may be told, in one frozen type.
+
+Settings come from a TOML file; an environment variable ACCORD_<NAME> wins over the file. Unknown keys and misspelt
+ACCORD_ names are refused, values are never printed in errors, and secrets are named by path only. A relative path in
+either place is relative to the folder of the TOML file, which `accord-broker init` makes the broker's home.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from accord import directory
+from accord.reasons import Problem
+
+PREFIX: Final = "ACCORD_"
+ELSEWHERE: Final = frozenset({"ACCORD_HOME", "ACCORD_CI", "ACCORD_SETTINGS"})
+"""Names that commands and tests read for themselves."""
+
+
+def _port(endpoint: str) -> str:
+    if int(endpoint.rsplit(":", 1)[1]) > 65_535:
+        raise ValueError("a port is a number up to 65535")
+    return endpoint
+
+
+Endpoint = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$"),
+    AfterValidator(_port),
+]
+"""A host name or address and a port: `broker.midshire.example:7443`, `127.0.0.1:7443`, `[::1]:7443`."""
+
+_LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5}")
+
+
+class BadSettings(Problem):
+    """A setting is unknown, missing or out of bounds. The message names it and never shows its value."""
+
+    reason: ClassVar[str] = "BAD_SETTINGS"
+
+
+class BrokerSettings(BaseSettings):
+    """What the broker may be told.
+
+    Attributes:
+        federation: Name of the federation, for example `midshire`.
+        listen: Where nodes and the steward dial in, host:port.
+        database: SQLite file of state and ledger; made when absent.
+        directory: The signed directory.json.
+        federation_public: The pinned federation public key, one line of URL-safe base64.
+        ca: Certificate authority of the federation, PEM.
+        tls_certificate: The broker's certificate, PEM; read again when it changes.
+        tls_key: Its private key, PEM.
+        warrant_key: Ed25519 private key that signs warrants, PEM.
+        ledger_key: Ed25519 private key that signs checkpoints, PEM.
+        policy_key: P-256 private key that signs policy bundles, PEM; needed by `accord-broker policy build` only.
+        policy_key_id: Which of the directory's policy keys that is.
+        key_server_seed: 32 raw bytes from which the broker's key-server keys are derived.
+        policy_bundle: The signed policy bundle in force.
+        ask_deadline_ms: Longest time for one question, milliseconds, 100 to 30,000.
+        node_deadline_ms: Longest time one node is given, milliseconds, 50 to 29,000; below ask_deadline_ms.
+        metrics: Loopback host:port for health and metrics; none when absent.
+        log_level: Least level that is logged.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    federation: str = Field(pattern=f"^{directory.FEDERATION}$")
+    listen: Endpoint = "127.0.0.1:7443"
+    database: Path = Path("broker.db")
+    directory: Path = Path("directory.json")
+    federation_public: Path = Path("federation.pub")
+    ca: Path = Path("ca.pem")
+    tls_certificate: Path = Path("tls.crt")
+    tls_key: Path = Path("tls.key")
+    warrant_key: Path = Path("warrant.key")
+    ledger_key: Path = Path("ledger.key")
+    policy_key: Path = Path("policy.key")
+    policy_key_id: str = Field(default="policy-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    key_server_seed: Path = Path("key-server.seed")
+    policy_bundle: Path = Path("policy.tar.gz")
+    ask_deadline_ms: int = Field(default=2_000, ge=100, le=30_000)
+    node_deadline_ms: int = Field(default=1_500, ge=50, le=29_000)
+    metrics: Endpoint | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose content is given as arguments; nothing else is read."""
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.node_deadline_ms >= self.ask_deadline_ms:
+            raise ValueError(
+                "node_deadline_ms must be below ask_deadline_ms, so that a slow node does not cost the answer"
+            )
+        if self.metrics is not None and not _LOOPBACK.fullmatch(self.metrics):
+            raise ValueError("metrics must be on this machine only: 127.0.0.1, [::1] or localhost")
+        return self
+
+
+def load(file: Path) -> BrokerSettings:
+    """Read broker.toml and the environment.
+
+    Args:
+        file: The TOML file; relative paths in settings start from its folder.
+
+    Raises:
+        BadSettings: The file cannot be read, or a setting is unknown, missing or out of bounds.
+    """
+    refuse_misspelt(BrokerSettings, os.environ)
+    try:
+        told: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise BadSettings(f"cannot read {file}: {error.strerror}; make it with: accord-broker init") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file} is not TOML: {error}") from error
+    try:
+        settings = BrokerSettings(**told)
+    except ValidationError as error:
+        raise BadSettings(f"{file}: {_explain(error)}") from error
+    except SettingsError as error:
+        raise BadSettings(f"an environment variable beginning with {PREFIX} is not of the right form") from error
+    base = file.absolute().parent
+    paths = {name: base / value for name, value in settings if isinstance(value, Path) and not value.is_absolute()}
+    return settings.model_copy(update=paths)
+
+
+def refuse_misspelt(kind: type[BaseSettings], environment: Mapping[str, str]) -> None:
+    """Refuse an ACCORD_ name that is no setting: it would be passed over in silence.
+
+    Raises:
+        BadSettings: There is one; it is named, its value is not shown.
+    """
+    known = {PREFIX + name.upper() for name in kind.model_fields} | ELSEWHERE
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise BadSettings(f"no such setting: {', '.join(unknown)}; see the list in the documentation of settings")
+
+
+def _explain(error: ValidationError) -> str:
+    # Only place and rule: `input` could be a secret that someone put where a path belongs.
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}" for one in found)
