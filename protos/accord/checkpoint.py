@@ -14,6 +14,7 @@
 * A signature by an unknown key is ignored; a wrong one by a known key spoils the note (signed-note, "Signatures").
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -41,10 +42,10 @@ MAX_SIGNATURES: Final = 64
 MAX_TIME_S: Final = 2**63 - 1
 """Largest time in a cosignature (tlog-cosignature, "Format")."""
 
-MAX_NAME_BYTES: Final = 255
-"""Longest origin and key name that newer cosignatures can carry (tlog-cosignature, "ML-DSA-44 signed message")."""
-
 _DASH = "\u2014 "
+_FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
+_NAME = re.compile("[!-*,-~]{1,255}")
+_SIZE = re.compile("0|[1-9][0-9]{0,18}")
 _KEY_ID_BYTES = 4
 _TIME_BYTES = 8
 
@@ -244,8 +245,9 @@ def vkey(name: str, public: bytes, algorithm: int) -> str:
 
 
 def _check_name(name: str) -> None:
-    # Narrower than signed-note, which forbids only Unicode spaces and plus: names are compared by people too.
-    if not 0 < len(name) <= MAX_NAME_BYTES or not all("!" <= one <= "~" and one != "+" for one in name):
+    # Narrower than signed-note, which forbids only Unicode spaces and plus: names are compared by people too, and newer
+    # cosignatures carry at most 255 bytes (tlog-cosignature, "ML-DSA-44 signed message").
+    if not _NAME.fullmatch(name):
         raise ValueError("a name is 1 to 255 printable ASCII characters without space or plus")
 
 
@@ -258,7 +260,7 @@ def _parse(note: str) -> tuple[str, list[_Signature]]:
     """Cut a note into its body and its signatures, none of them checked yet (signed-note, "Format")."""
     if len(note) > MAX_NOTE_CHARS:
         raise BadCheckpoint(f"the note is longer than {MAX_NOTE_CHARS} characters")
-    if any(one < " " and one != "\n" for one in note) or any("\ud800" <= one <= "\udfff" for one in note):
+    if _FORBIDDEN.search(note):
         raise BadCheckpoint("the note holds a control character or is not Unicode text")
     text, gap, tail = note.rpartition("\n\n")
     if not gap or not tail.endswith("\n"):
@@ -271,7 +273,7 @@ def _parse(note: str) -> tuple[str, list[_Signature]]:
 
 def _parse_line(line: str) -> _Signature:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not name or "+" in name or any(one.isspace() for one in name + encoded):
+    if not line.startswith(_DASH) or not name or "+" in name or name.split() != [name]:
         raise BadCheckpoint("a signature line is not of the form: dash, name, signature")
     try:
         value = unb64(encoded)
@@ -288,7 +290,7 @@ def _read_body(body: str) -> Checkpoint:
     if len(lines) != 4 or lines[3]:
         raise BadCheckpoint("a head has three lines: origin, size, root")
     origin, size, root = lines[:3]
-    if not size.isascii() or not size.isdigit() or len(size) > len(str(MAX_SIZE)) or size != str(int(size)):
+    if not _SIZE.fullmatch(size):
         raise BadCheckpoint("the size is not a plain decimal number")
     try:
         return Checkpoint(origin, int(size), unb64(root))

@@ -11,6 +11,7 @@
 * Nothing here stores anything: tiles are read through a function and changed tiles are given back.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Final, TypeAlias
 
@@ -76,12 +77,12 @@ def entry(salt: bytes, body: bytes) -> bytes:
 
 def leaf_hash(entry: bytes) -> bytes:
     """SHA-256(0x00 || entry): 32 bytes (RFC 6962 section 2.1)."""
-    return sha256(b"\x00", entry)
+    return hashlib.sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 || left || right): 32 bytes (RFC 6962 section 2.1)."""
-    return sha256(b"\x01", left, right)
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
@@ -188,7 +189,7 @@ def tree_root(size: int, read: TileReader, memo: Memo | None = None) -> bytes:
     Raises:
         TilesDamaged: A tile is missing or too short.
     """
-    return EMPTY_ROOT if size == 0 else _range(0, size, read, {} if memo is None else memo)
+    return EMPTY_ROOT if size == 0 else _range(0, size, read, memo)
 
 
 def inclusion_proof(index: int, size: int, read: TileReader, memo: Memo | None = None) -> list[bytes]:
@@ -209,7 +210,6 @@ def inclusion_proof(index: int, size: int, read: TileReader, memo: Memo | None =
     """
     if not 0 <= index < size <= MAX_SIZE:
         raise ValueError("no such leaf in a tree of that size")
-    memo = {} if memo is None else memo
     path: list[bytes] = []
     start, end = 0, size
     while end - start > 1:
@@ -245,7 +245,6 @@ def consistency_proof(old: int, new: int, read: TileReader, memo: Memo | None = 
         raise ValueError("tree sizes out of order")
     if old in (0, new):
         return []
-    memo = {} if memo is None else memo
     path: list[bytes] = []
     start, end, known = 0, new, True
     # SUBPROOF of section 2.1.2 as a loop. `known` is its boolean b: the verifier holds the root of what is left.
@@ -346,7 +345,7 @@ def _all_hashes(hashes: Iterable[bytes]) -> bool:
     return len(found) <= MAX_PROOF + 2 and all(len(one) == HASH_BYTES for one in found)
 
 
-def _range(start: int, end: int, read: TileReader, memo: Memo) -> bytes:
+def _range(start: int, end: int, read: TileReader, memo: Memo | None) -> bytes:
     """MTH(D[start:end]) for a range that the splits of section 2.1 can give, so `start` is aligned to its size."""
     size = end - start
     if size & (size - 1) == 0:
@@ -356,20 +355,18 @@ def _range(start: int, end: int, read: TileReader, memo: Memo) -> bytes:
     return node_hash(_range(start, split, read, memo), _range(split, end, read, memo))
 
 
-def _perfect(height: int, index: int, read: TileReader, memo: Memo) -> bytes:
+def _perfect(height: int, index: int, read: TileReader, memo: Memo | None) -> bytes:
     """Root of the perfect subtree of 2**height leaves that is number `index` among those of its height."""
-    found = memo.get((height, index))
-    if found is not None:
-        return found
+    if memo is not None and (height, index) in memo:
+        return memo[height, index]
     level, inside = divmod(height, TILE_HEIGHT)
     tile, offset = divmod(index << inside, TILE_WIDTH)
     row = _hashes(read, level, tile, offset, offset + (1 << inside))
-    below = height - inside
-    while len(row) > 1:
+    for above in range(inside):
         row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row), 2)]
-        below += 1
-        first = index << (height - below)
-        memo.update({(below, first + i): one for i, one in enumerate(row)})
+        if memo is not None:
+            below = inside - above - 1
+            memo.update({(height - below, (index << below) + i): one for i, one in enumerate(row)})
     return row[0]
 
 

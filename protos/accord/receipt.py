@@ -9,6 +9,7 @@ Checked before an answer is shown to anyone (T-AUD-1, T-AUD-5). Whoever checks a
 each ledger: that, not the receipt, is what notices a ledger cut short.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,8 @@ from accord.reasons import Problem
 FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 MAX_CHARS: Final = MAX_NOTE_CHARS + 8_192
 """Longest receipt read: a note, and room for a proof of MAX_PROOF lines."""
+
+_INDEX = re.compile("0|[1-9][0-9]{0,18}")
 
 
 class BadReceipt(Problem):
@@ -85,7 +88,7 @@ def check(text: str, body: bytes, origin: str, ledger_public: bytes) -> Proved:
         raise BadReceipt(f"the receipt is not a {FIRST_LINE} file")
     salt = _decode(_after(lines[1], "extra "), SALT_BYTES)
     index = _after(lines[2], "index ")
-    if not index.isascii() or not index.isdigit() or len(index) > len(str(MAX_SIZE)) or index != str(int(index)):
+    if not _INDEX.fullmatch(index):
         raise BadReceipt("the index is not a plain decimal number")
     proof = [_decode(line, HASH_BYTES) for line in lines[3:]]
     # 2. The head is signed by this ledger.

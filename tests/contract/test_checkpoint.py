@@ -139,7 +139,7 @@ NOTES = {
     "too many signatures": NOTE + "\u2014 other AAAAAAA=\n" * MAX_SIGNATURES,
     "too long": NOTE + "\u2014 other " + "A" * MAX_NOTE_CHARS + "\n",
     "unsigned by us": PUBLISHED["note"],
-    "good and bad signature by our key": NOTE + NOTE.split("\n\n")[1].replace("=\n", "")[:-8] + "AAAAAAA=\n",
+    "good and bad signature by our key": NOTE + resigned("another text\n").split("\n\n")[1],
 }
 
 
@@ -265,6 +265,17 @@ def test_a_time_that_cannot_be_written_is_a_mistake_of_ours(time_s: int) -> None
     """tlog-cosignature bounds the time."""
     with pytest.raises(ValueError, match="a time is"):
         cosign(NOTE, POLICE, WITNESS, time_s)
+
+
+def test_a_time_out_of_range_is_refused_even_when_rightly_signed() -> None:
+    """tlog-cosignature: a time never exceeds 2**63 - 1, or other verifiers would read it as long ago."""
+    start, encoded = LINE.rsplit(" ", 1)
+    body = NOTE.split("\n\n")[0] + "\n"
+    stamped = (2**63).to_bytes(8, "big") + WITNESS.sign(f"cosignature/v1\ntime {2**63}\n{body}".encode())
+    line = f"{start} {b64(unb64(encoded)[:4] + stamped)}"
+
+    with pytest.raises(BadCheckpoint, match="out of range"):
+        verify_cosignature(NOTE, line, POLICE, WITNESS_PUBLIC)
 
 
 def test_a_witness_signs_no_malformed_head() -> None:

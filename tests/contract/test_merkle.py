@@ -292,6 +292,18 @@ def test_a_changed_consistency_proof_is_refused(data: st.DataObject) -> None:
     assert [] == [name for name, case in cases.items() if merkle.verify_consistency(*case)]
 
 
+def test_bytes_cannot_move_between_two_hashes_of_a_pair() -> None:
+    """T-AUD-5: a leaf that lends its sibling a byte gives the same node hash, and is refused for its length."""
+    left, right, other = LEAVES[:3]
+    longer, shorter = left + right[:1], right[1:]
+    root = merkle.node_hash(left, right)
+    three = merkle.node_hash(root, other)
+
+    assert root == merkle.node_hash(longer, shorter)
+    assert not merkle.verify_inclusion(0, 2, longer, [shorter], root)
+    assert not merkle.verify_consistency(1, 3, longer, three, [shorter, other])
+
+
 def test_the_empty_tree_is_a_beginning_of_every_tree_and_contains_nothing() -> None:
     """A ledger without records can be signed, witnessed and extended."""
     root = merkle.tree_root(5, FULL.read)

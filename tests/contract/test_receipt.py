@@ -117,6 +117,12 @@ def test_a_receipt_is_for_one_record_one_ledger_and_one_key() -> None:
         receipt.check(TEXT, BODY, ORIGIN, stranger)
 
 
+def test_an_endless_receipt_is_not_even_read() -> None:
+    """T-SEC-3: what is refused for its length costs nothing."""
+    with pytest.raises(BadReceipt, match="longer than"):
+        receipt.check("x" * (receipt.MAX_CHARS + 1), BODY, ORIGIN, PUBLIC)
+
+
 def test_bytes_cannot_move_between_salt_and_record() -> None:
     """T-AUD-10: the salt has one length, so a record cannot lend it a byte."""
     shifted = built([lines()[0], f"extra {b64(SALT + BODY[:1])}", *lines()[2:]])
