@@ -72,7 +72,7 @@ def dial(address: str, identity: Identity) -> grpc.aio.Channel:
 
 def problem_of(error: grpc.aio.AioRpcError) -> Remote:
     """The failure that an RPC error stands for."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # reads metadata, code and details only
     if status is not None:
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()

@@ -78,7 +78,7 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -
     pem = context.auth_context().get("x509_pem_cert")
     if not pem:
         raise BadCertificate("the call came without a certificate")
-    certificate = _der(bytes(pem[0]))
+    certificate = _der(next(iter(pem)))
     member = speaker(certificate, directory)
     return Peer(member.role, member.agency, certificate)
 
@@ -115,7 +115,7 @@ def status_of(error: BaseException) -> status_pb2.Status:
     return status_pb2.Status(code=entry.status, message=entry.title, details=[detail])
 
 
-class Gate(grpc.aio.ServerInterceptor):
+class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
     """The outermost interceptor of the broker's server."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._allow = allow
         self._without_deadline = without_deadline
 
-    async def intercept_service(  # type: ignore[override]  # the stubs know the synchronous form only
+    async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         details: grpc.HandlerCallDetails,
@@ -188,4 +188,5 @@ class Gate(grpc.aio.ServerInterceptor):
         reason = error.reason if isinstance(error, Problem) else "INTERNAL"
         kind = "" if isinstance(error, Problem) else type(error).__name__
         log.info(Event.RPC_FAILED, method=method.rsplit("/", 1)[1], reason=reason, kind=kind)
-        await context.abort_with_status(rpc_status.to_status(status))
+        told = rpc_status.to_status(status)
+        await context.abort(told.code, told.details, tuple(told.trailing_metadata))

@@ -1,0 +1,610 @@
+"""The agency's own side when it asks: identifiers are typed here, turned into envelopes here, and never leave unsealed.
+
+    Inquiry -> match keys -> key servers -> tokens -> envelopes -> signed statement -> broker
+            -> receipt and every agency's signature checked -> Outcome
+
+Nothing is shown before the receipt holds and each answer's signature is that of
+the agency it names. No *yes* is not *no*: an agency that was not reached stays
+*not reached* all the way to the screen.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Final, Protocol
+
+from accord.catalogue import Catalogue, Question
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from accord import answer as answers
+from accord import canonical, receipt, sealing, signing, slot, statement
+from accord.agreement import Agreement, BadAgreement, Binding, committed, parse_agreement
+from accord.answer import AgencyAnswer, Contact, SlotAnswer
+from accord.canonical import Json, NotCanonical, decode_object, lp, sha256
+from accord.directory import Directory
+from accord.identity import (
+    FAMILIES,
+    FAMILY_SET_DIGEST,
+    NORMALISER_DIGEST,
+    Description,
+    MatchKey,
+    age_band,
+    enough_to_go_on,
+    match_keys,
+    subject_keys,
+    to_bytes,
+    without_address,
+)
+from accord.reasons import Problem
+from accord.v1 import broker_pb2, common_pb2
+
+STATEMENT_LIFE_S: Final = 60
+_COMMITTED: Final = frozenset(family.id for family in FAMILIES if committed(family))
+
+
+class TooLittleToGoOn(Problem):
+    """A person's description gives too few keys; nothing was asked.
+
+    Attributes:
+        field: Which person of the question: s1 to s12.
+    """
+
+    reason = "TOO_LITTLE_TO_GO_ON"
+
+    def __init__(self, ref: str) -> None:
+        """Say which person."""
+        self.field = ref
+        super().__init__(ref)
+
+
+class UnknownQuestion(Problem):
+    """The catalogue has no such question."""
+
+    reason = "QUESTION_UNKNOWN"
+
+
+class WrongEpoch(Problem):
+    """This software's normaliser or families are not those of the directory."""
+
+    reason = "WRONG_EPOCH"
+
+
+class BadReply(Problem):
+    """The broker's reply does not hold: its proof, its record or an agency's signature."""
+
+    reason = "BAD_RECEIPT"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person to ask about.
+
+    Attributes:
+        description: Normalised.
+        role: child, parent or other_adult.
+        protected: The address must not be sent, because a holder of it must not learn of it.
+        relates_to_child: An adult asked about so far as it relates to a child in the same question.
+        competence: competent, not_competent, not_assessed or n_a.
+    """
+
+    description: Description
+    role: str
+    protected: bool = False
+    relates_to_child: bool = False
+    competence: str = "n_a"
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One question as the practitioner puts it.
+
+    Attributes:
+        question: Catalogue identifier.
+        purpose: Why.
+        people: 1 to 12.
+        case_reference: The agency's own; only a keyed token of it leaves.
+        targets: Agencies to ask; empty for all that may answer.
+        gateways: Agency -> gateway claimed, where the catalogue's default is not wanted.
+        urgency: routine, same_day or immediate.
+        assertions: What the practitioner asserts.
+    """
+
+    question: str
+    purpose: str
+    people: tuple[Person, ...]
+    case_reference: str
+    targets: tuple[str, ...] = ()
+    gateways: Mapping[str, str] | None = None
+    urgency: str = "routine"
+    assertions: statement.Assertions = field(default_factory=statement.Assertions)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An agreement in whose scope this agency is.
+
+    Attributes:
+        agreement: What was agreed.
+        signed: Its bytes and signature.
+        state: Its state now.
+        record: The ledger's AGREEMENT_GIVEN record.
+        receipt: Proof that the record is in the ledger.
+        binding: Salt and commitments, when this agency has them.
+    """
+
+    agreement: Agreement
+    signed: bytes
+    signature: bytes
+    state: str
+    record: bytes
+    receipt: str
+    binding: Binding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """One reason why an agency was not asked."""
+
+    code: str
+    reason: str
+    cure: str
+    contact: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyOutcome:
+    """What came of one addressed agency, checked.
+
+    Attributes:
+        agency: Which.
+        title: Its name for people.
+        gateway: Under what it was asked.
+        delivery: ANSWERED, REFUSED or NOT_REACHED.
+        answers: One for each person asked about, in order; empty unless answered.
+        contacts: Whom to ring, where the agency said so.
+        as_of_ns: How old its records were; 0 unless answered.
+        denials: Why it was not asked.
+    """
+
+    agency: str
+    title: str
+    gateway: str
+    delivery: str
+    answers: tuple[SlotAnswer, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    as_of_ns: int = 0
+    denials: tuple[Denied, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The checked outcome of a question.
+
+    Attributes:
+        query_id: Identifier.
+        question: The catalogue's entry.
+        people: How many were asked about.
+        agencies: One for each addressed agency.
+        kind: RELEASED, REFUSED, REPLAYED or REPLAY_REFUSED.
+        ledger_index: Where the record stands in the broker's ledger.
+        record: The record.
+        receipt: Its proof.
+    """
+
+    query_id: str
+    question: Question
+    people: int
+    agencies: tuple[AgencyOutcome, ...]
+    kind: str
+    ledger_index: int
+    record: bytes
+    receipt: str
+
+    @property
+    def answered(self) -> int:
+        """How many agencies answered."""
+        return sum(one.delivery == "ANSWERED" for one in self.agencies)
+
+    def summary(self, agency: AgencyOutcome) -> str:
+        """One word for a whole family at one agency: YES if any is, else CANNOT_SAY if any is, else NO."""
+        found = {one.answer for one in agency.answers}
+        return next((word for word in (answers.YES, answers.CANNOT_SAY, answers.NO) if word in found), "")
+
+
+class Law(Protocol):
+    """What the policy bundle says of gateways."""
+
+    def target(self, question: Question, agency: str, purpose: str, gateway: str | None) -> statement.Target:
+        """The target of one agency: the claimed or the default gateway with its lawful basis."""
+
+    def needs_agreement(self, gateway: str, purpose: str) -> bool:
+        """Whether the family's agreement is what this relies on."""
+
+
+class Agreements(Protocol):
+    """Finds agreements by subject tag, and their bindings here."""
+
+    async def __call__(self, caller_token: str, tags: Sequence[bytes]) -> Sequence[Held]:
+        """Agreements of these people in whose scope this agency is."""
+
+
+Tokens = Callable[[Sequence[MatchKey]], Awaitable[list[bytes]]]
+Send = Callable[[broker_pb2.AskRequest], Awaitable[broker_pb2.AskResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Everything the asking side needs.
+
+    Attributes:
+        agency: This agency.
+        directory: The directory in force.
+        catalogue: The catalogue of the bundle in force.
+        law: What the bundle says of gateways.
+        asking_key: Signs statements.
+        case_secret: Keys the token of case references, 32 bytes.
+        tokens: Turns match keys into tokens through both key servers.
+        subject_tokens: Turns subject keys into subject tags through the steward.
+        agreements: Finds agreements.
+        now_ns: The clock.
+        random: Source of random bytes.
+        new_id: Makes UUIDs version 7.
+    """
+
+    agency: str
+    directory: Directory
+    catalogue: Catalogue
+    law: Law
+    asking_key: Ed25519PrivateKey
+    case_secret: bytes
+    tokens: Tokens
+    subject_tokens: Tokens
+    agreements: Agreements
+    now_ns: Callable[[], int]
+    new_id: Callable[[], str]
+    random: Callable[[int], bytes] = os.urandom
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question ready to be sent, and what is needed to check its reply."""
+
+    inquiry: Inquiry
+    question: Question
+    core: statement.Core
+    signed: statement.SignedStatement
+    digest: bytes
+    reply_key: X25519PrivateKey
+    request: broker_pb2.AskRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """One person with what the key servers made of their keys."""
+
+    person: Person
+    sent: Description
+    tokens: tuple[tuple[str, bytes], ...]
+    tags: tuple[bytes, ...]
+
+
+async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, ...]:
+    """Derive every person's tokens and subject tags.
+
+    Args:
+        asker: What the asking side needs.
+        people: 1 to 12.
+
+    Raises:
+        TooLittleToGoOn: A description gives too few keys; nothing was sent for anybody.
+        WrongEpoch: This software and the directory disagree about normaliser or families.
+    """
+    epoch = asker.directory.epoch
+    if (epoch.normaliser, epoch.families) != (NORMALISER_DIGEST, FAMILY_SET_DIGEST):
+        raise WrongEpoch("the directory names another normaliser or family set than this software has")
+    sent = [without_address(one.description) if one.protected else one.description for one in people]
+    keys = [match_keys(one) for one in sent]
+    for number, found in enumerate(keys, 1):
+        if not enough_to_go_on(found):
+            raise TooLittleToGoOn(f"s{number}")
+    tags_wanted = [subject_keys(one.description) for one in people]
+    tokens = iter(await asker.tokens([key for found in keys for key in found]))
+    tags = iter(await asker.subject_tokens([key for found in tags_wanted for key in found]))
+    return tuple(
+        Tokenised(
+            person,
+            description,
+            tuple((key.family, next(tokens)) for key in found),
+            tuple(next(tags) for _ in wanted),
+        )
+        for person, description, found, wanted in zip(people, sent, keys, tags_wanted, strict=True)
+    )
+
+
+async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) -> Prepared:
+    """Turn a question into a signed statement with one sealed envelope for each agency.
+
+    Args:
+        asker: What the asking side needs.
+        inquiry: The question.
+        caller_token: Minted for the member of staff who asks.
+        role: Their role, as the token says.
+
+    Raises:
+        UnknownQuestion: The catalogue has no such question.
+        UnknownAgency: The directory has no such agency.
+        TooLittleToGoOn: A description gives too few keys.
+    """
+    question = asker.catalogue.questions.get(inquiry.question)
+    if question is None:
+        raise UnknownQuestion(inquiry.question)
+    targets = _targets(asker, inquiry, question)
+    people = await tokenise(asker, inquiry.people)
+    now_ns = asker.now_ns()
+    held = await _relied_on(asker, inquiry, targets, people, caller_token, now_ns)
+    reply_key = X25519PrivateKey.generate()
+    core = statement.Core(
+        query_id=asker.new_id(),
+        agency=asker.agency,
+        role=role,
+        caller_token_sha256=sha256(caller_token.encode()).hex(),
+        question=question.id,
+        question_version=question.version,
+        purpose=inquiry.purpose,
+        urgency=inquiry.urgency,
+        reply_key=reply_key.public_key().public_bytes_raw(),
+        epoch=asker.directory.epoch.id,
+        normaliser=NORMALISER_DIGEST,
+        families=FAMILY_SET_DIGEST,
+        key_servers=asker.directory.key_servers_digest,
+        issued_at_ns=now_ns,
+        expires_at_ns=now_ns + STATEMENT_LIFE_S * 1_000_000_000,
+    )
+    core_bytes = statement.core_bytes(core)
+    today = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).date()
+    subjects = tuple(_subject(number, one, today) for number, one in enumerate(people, 1))
+    part = statement.BrokerPart(
+        targets=targets,
+        subjects=subjects,
+        assertions=inquiry.assertions,
+        agreements=tuple(statement.AgreementRef(one.agreement.record_id, ref) for ref, one in sorted(held.items())),
+        case_token=_case_token(asker, inquiry.case_reference),
+        subject_tags={subject.ref: one.tags for subject, one in zip(subjects, people, strict=True)},
+        answer_form=question.answer,
+    )
+    drafts = [_draft(asker, target, core, core_bytes, subjects, people, held) for target in targets]
+    signed = statement.sign(core_bytes, statement.broker_part_bytes(part), drafts, asker.asking_key, asker.random)
+    request = broker_pb2.AskRequest(
+        caller_token=caller_token,
+        core=signed.core,
+        broker_part=signed.broker_part,
+        node_digests=signed.node_digests,
+        signature=signed.signature,
+        key_id=signed.key_id,
+        node_parts=[
+            common_pb2.NodePart(node=one.node, part=one.part, salt=one.salt, payload=one.payload) for one in drafts
+        ],
+    )
+    digest = statement.digest(signed.core, sha256(signed.broker_part), signed.node_digests)
+    return Prepared(inquiry, question, core, signed, digest, reply_key, request)
+
+
+async def ask(asker: Asker, inquiry: Inquiry, caller_token: str, role: str, send: Send) -> Outcome:
+    """Ask one question and check everything that comes back.
+
+    Args:
+        asker: What the asking side needs.
+        inquiry: The question.
+        caller_token: Minted for the member of staff who asks.
+        role: Their role.
+        send: Carries the request to the broker.
+
+    Raises:
+        BadReply: The proof, the record or an agency's signature does not hold; nothing is shown.
+        Problem: As `prepare` and `send`.
+    """
+    prepared = await prepare(asker, inquiry, caller_token, role)
+    return check(asker, prepared, await send(prepared.request))
+
+
+def check(asker: Asker, prepared: Prepared, response: broker_pb2.AskResponse) -> Outcome:
+    """Check a reply: the receipt, that the record is of this question, and each agency's signature.
+
+    Raises:
+        BadReply: Anything does not hold.
+    """
+    broker = asker.directory.broker
+    record = response.receipted.record
+    try:
+        proved = receipt.check(response.receipted.receipt, record, broker.ledger_origin, broker.ledger_key)
+        body = decode_object(record)
+        kind = canonical.text(body, "kind", "RELEASED|REFUSED|REPLAYED|REPLAY_REFUSED")
+        if canonical.text(body, "query_id") != prepared.core.query_id:
+            raise BadReply("the record is of another question")
+        if canonical.text(body, "statement") != prepared.digest.hex():
+            raise BadReply("the record is of another statement: the question was changed on its way")
+        recorded = {canonical.text(row, "agency"): row for row in canonical.objects(body, "rows", 50)}
+    except NotCanonical as error:
+        raise BadReply("the record is malformed") from error
+    expected = [one.node for one in prepared.signed.drafts]
+    if sorted(expected) != [row.agency for row in response.rows] or sorted(recorded) != sorted(expected):
+        raise BadReply("the reply leaves out an agency or names one that was not asked")
+    agencies = tuple(_row(asker, prepared, row, recorded[row.agency]) for row in response.rows)
+    return Outcome(
+        query_id=prepared.core.query_id,
+        question=prepared.question,
+        people=len(prepared.inquiry.people),
+        agencies=agencies,
+        kind=kind,
+        ledger_index=proved.index,
+        record=record,
+        receipt=response.receipted.receipt,
+    )
+
+
+_DELIVERIES: Final = {
+    common_pb2.DELIVERY_ANSWERED: "ANSWERED",
+    common_pb2.DELIVERY_REFUSED: "REFUSED",
+    common_pb2.DELIVERY_NOT_REACHED: "NOT_REACHED",
+}
+
+
+def _row(asker: Asker, prepared: Prepared, row: broker_pb2.AgencyRow, recorded: Mapping[str, Json]) -> AgencyOutcome:
+    delivery = _DELIVERIES.get(row.delivery)
+    if delivery is None or recorded.get("delivery") != delivery:
+        raise BadReply("a row's delivery is unknown or not the one in the ledger")
+    agency = asker.directory.agency(row.agency)
+    outcome = AgencyOutcome(
+        row.agency,
+        agency.title,
+        row.gateway,
+        delivery,
+        denials=tuple(Denied(one.code, one.reason, one.cure, one.contact, one.subject_ref) for one in row.denials),
+    )
+    if delivery != "ANSWERED":
+        return outcome
+    if recorded.get("answer") != sha256(row.signed_answer).hex():
+        raise BadReply("an answer is not the one in the ledger")
+    given = answers.open_answer(row.signed_answer, node=row.agency, answer_public=agency.answer)
+    asked = (prepared.digest, prepared.core.query_id, prepared.question.id, prepared.question.version)
+    if (given.statement, given.query_id, given.question, given.question_version) != asked:
+        raise BadReply("an agency's answer is to another question")
+    refs = [f"s{number}" for number in range(1, len(prepared.inquiry.people) + 1)]
+    return replace(
+        outcome,
+        answers=tuple(given.slot(ref) for ref in refs),
+        contacts=_contacts(prepared, given),
+        as_of_ns=given.as_of_ns,
+    )
+
+
+def _contacts(prepared: Prepared, given: AgencyAnswer) -> tuple[Contact, ...]:
+    info = answers.contacts_info(given.statement, given.node)
+    return answers.parse_contacts(sealing.unseal(prepared.reply_key, info, given.sealed_contacts))
+
+
+def _targets(asker: Asker, inquiry: Inquiry, question: Question) -> tuple[statement.Target, ...]:
+    chosen = inquiry.targets or tuple(agency for agency in question.owners if agency != asker.agency)
+    listed = {agency.id for agency in asker.directory.agencies}
+    if not inquiry.targets:
+        chosen = tuple(agency for agency in chosen if agency in listed)
+    claimed = inquiry.gateways or {}
+    targets = []
+    for agency in sorted(set(chosen)):
+        asker.directory.agency(agency)
+        targets.append(asker.law.target(question, agency, inquiry.purpose, claimed.get(agency)))
+    return tuple(targets)
+
+
+def _subject(number: int, one: Tokenised, today: date) -> statement.Subject:
+    return statement.Subject(
+        ref=f"s{number}",
+        role=one.person.role,
+        age_band=age_band(one.person.description.dob, today),
+        relates_to_child=one.person.relates_to_child,
+        competence=one.person.competence,
+        consistent_id="present" if one.person.description.nhs else "unknown",
+    )
+
+
+def _case_token(asker: Asker, reference: str) -> str:
+    return sha256(lp(b"accord case v1", asker.case_secret, asker.agency.encode(), reference.strip().encode())).hex()
+
+
+async def _relied_on(
+    asker: Asker,
+    inquiry: Inquiry,
+    targets: Sequence[statement.Target],
+    people: Sequence[Tokenised],
+    caller_token: str,
+    now_ns: int,
+) -> dict[str, Held]:
+    """The agreement relied on for each subject: live ones with a binding here first, the newest first among them."""
+    wanted = [target.agency for target in targets if asker.law.needs_agreement(target.gateway, inquiry.purpose)]
+    if not wanted:
+        return {}
+    found = await asker.agreements(caller_token, [tag for one in people for tag in one.tags])
+
+    def rank(held: Held) -> tuple[bool, int, bool, int]:
+        covered = sum(
+            held.agreement.covers(
+                question=inquiry.question,
+                purpose=inquiry.purpose,
+                requester=asker.agency,
+                responder=agency,
+                at_ns=now_ns,
+            )
+            for agency in wanted
+        )
+        return (
+            held.state in {"ConsentGiven", "RenewedConsentGiven"},
+            covered,
+            held.binding is not None,
+            (held.agreement.captured_at_ns),
+        )
+
+    relied: dict[str, Held] = {}
+    for number, one in enumerate(people, 1):
+        mine = [held for held in found if set(held.agreement.subject_tags) & set(one.tags)]
+        if mine:
+            relied[f"s{number}"] = max(mine, key=rank)
+    return relied
+
+
+def _draft(
+    asker: Asker,
+    target: statement.Target,
+    core: statement.Core,
+    core_bytes: bytes,
+    subjects: Sequence[statement.Subject],
+    people: Sequence[Tokenised],
+    held: Mapping[str, Held],
+) -> statement.Draft:
+    slots = []
+    for subject, one in zip(subjects, people, strict=True):
+        relied = held.get(subject.ref) if asker.law.needs_agreement(target.gateway, core.purpose) else None
+        content = slot.Content(
+            ref=subject.ref,
+            description=to_bytes(one.sent),
+            role=subject.role,
+            age_band=subject.age_band,
+            subject_tags=one.tags,
+            agreement=None if relied is None or relied.binding is None else _proof(relied, relied.binding),
+        )
+        slots.append(sealing.Slot([token for _, token in one.tokens], slot.content_bytes(content)))
+    payload = sealing.seal_envelope(
+        slots,
+        node_id=target.agency,
+        query_id=core.query_id,
+        core_digest=sha256(core_bytes),
+        public=asker.directory.agency(target.agency).sealing,
+        random=asker.random,
+    )
+    part = statement.NodePart(target.agency, target.gateway, sha256(payload).hex())
+    return statement.draft(part, payload, asker.random)
+
+
+def _proof(held: Held, binding: Binding) -> slot.AgreementProof:
+    return slot.AgreementProof(held.signed, held.signature, binding, held.record, held.receipt)
+
+
+def committed_tokens(one: Tokenised) -> tuple[bytes, ...]:
+    """The tokens to which an agreement commits."""
+    return tuple(token for family, token in one.tokens if family in _COMMITTED)
+
+
+def held_agreement(
+    signed: common_pb2.Signed, state: str, receipted: common_pb2.Receipted, binding: Binding | None
+) -> Held:
+    """An agreement as the broker found it.
+
+    Raises:
+        BadAgreement: It is malformed.
+    """
+    agreement = parse_agreement(signed.statement)
+    if len(signed.signature) != signing.SIGNATURE_BYTES:
+        raise BadAgreement("the agreement's signature has a wrong size")
+    return Held(agreement, signed.statement, signed.signature, state, receipted.record, receipted.receipt, binding)

@@ -1,0 +1,172 @@
+"""What every call passes before anything of ours runs, and every failure on its way out.
+
+    certificate -> Peer -> allow list -> deadline -> no unknown fields -> servicer -> Problem -> status
+
+Of the processes here only the steward listens, and it serves single calls only.
+
+A `Problem` becomes its gRPC status with `ErrorInfo{reason, domain}` (and the
+field it names, if any); anything else becomes INTERNAL without text, because
+the text of a KeyError or of an SQL error may hold what must not leave.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import grpc
+import grpc.aio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from accord.directory import BadCertificate, Directory, speaker
+from accord.reasons import DOMAIN, REASONS, Problem
+from agency_node.events import Event, log
+
+
+class NotAllowed(Problem):
+    """The caller may not use this service."""
+
+    reason = "NOT_ALLOWED"
+
+
+class DeadlineMissing(Problem):
+    """The call has no deadline."""
+
+    reason = "DEADLINE_MISSING"
+
+
+class BadRequest(Problem):
+    """The message has fields that the contract does not know, or lacks some."""
+
+    reason = "BAD_REQUEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a channel, from its certificate alone.
+
+    Attributes:
+        role: agency, broker or steward.
+        agency: The agency's identifier; empty for the other roles.
+        certificate: The certificate in DER.
+    """
+
+    role: str
+    agency: str
+    certificate: bytes
+
+
+@lru_cache(maxsize=1024)
+def _der(pem: bytes) -> bytes:
+    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+
+
+def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -> Peer:
+    """Who is calling.
+
+    The TLS library has already checked chain and dates; `accord.directory.speaker` checks the name in the
+    certificate, and for an agency that its key is the one in the agency's own signed row.
+
+    Raises:
+        BadCertificate: No certificate, or one that names no member of this federation.
+        WrongAgency: The certificate's key is not the one that the directory lists for the agency.
+    """
+    pem = context.auth_context().get("x509_pem_cert")
+    if not pem:
+        raise BadCertificate("the call came without a certificate")
+    certificate = _der(next(iter(pem)))
+    member = speaker(certificate, directory)
+    return Peer(member.role, member.agency, certificate)
+
+
+def refuse_unknown_fields(message: Message) -> None:
+    """Demand that a message has no field that the contract does not know, at any depth.
+
+    The runtime keeps unknown fields and would pass them on.
+
+    Raises:
+        BadRequest: It has one.
+    """
+    if len(UnknownFieldSet(message)):
+        raise BadRequest("the message has a field that the contract does not know")
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for item in value if field.is_repeated else (value,):
+                refuse_unknown_fields(item)
+
+
+def status_of(error: BaseException) -> status_pb2.Status:
+    """The status that a failure becomes.
+
+    Only the reason code's own texts cross the wire, and the name of a field where the problem has one.
+    """
+    reason = error.reason if isinstance(error, Problem) and error.reason in REASONS else "INTERNAL"
+    entry = REASONS[reason]
+    metadata = {"cure": entry.cure}
+    field = getattr(error, "field", "")
+    if isinstance(error, Problem) and field:
+        metadata["field"] = str(field)
+    detail = any_pb2.Any()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+    return status_pb2.Status(code=entry.status, message=entry.title, details=[detail])
+
+
+class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
+    """The outermost interceptor of the steward's server."""
+
+    def __init__(self, directory: Callable[[], Directory], allow: Mapping[str, frozenset[str]]) -> None:
+        """Set up the gate.
+
+        Args:
+            directory: Gives the directory in force; an agency that it no longer lists is turned away.
+            allow: Full service name -> roles that may call it. What is not named may be called by nobody.
+        """
+        self._directory = directory
+        self._allow = allow
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of one method."""
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        method = str(details.method)
+        return handler._replace(unary_unary=self._unary(method, handler.unary_unary))
+
+    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        service = method.split("/")[1]
+        peer = peer_of(context, self._directory())
+        if peer.role not in self._allow.get(service, frozenset()):
+            raise NotAllowed(f"{peer.role} may not call {service}")
+        if context.time_remaining() is None:
+            raise DeadlineMissing("the call has no deadline")
+
+    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                self._admit(method, context)
+                refuse_unknown_fields(request)
+                return await behaviour(request, context)
+            except Exception as error:  # noqa: BLE001  # the one place where everything unknown loses its text
+                await self._abort(method, context, error)
+
+        return guarded
+
+    async def _abort(self, method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        status = status_of(error)
+        reason = error.reason if isinstance(error, Problem) else "INTERNAL"
+        kind = "" if isinstance(error, Problem) else type(error).__name__
+        log.info(Event.RPC_FAILED, method=method.rsplit("/", 1)[1], reason=reason, kind=kind)
+        told = rpc_status.to_status(status)
+        await context.abort(told.code, told.details, tuple(told.trailing_metadata))

@@ -1,0 +1,75 @@
+"""Dial the broker, keep one stream, and feed what comes down it to whoever handles frames.
+
+The node dials, so no agency opens a port. A stream carries no state that
+matters: when it breaks, the node attaches again after a short random wait, at
+most five seconds, and says in its hello how far it had come.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+import grpc.aio
+
+from accord.v1 import node_pb2, node_pb2_grpc
+from agency_node.channel import Identity, dial, problem_of
+from agency_node.events import Event, log
+
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 5.0
+
+Handle = Callable[[node_pb2.AttachResponse], Awaitable[Sequence[node_pb2.AttachRequest]]]
+
+
+async def keep(
+    address: str,
+    identity: Callable[[], Identity],
+    hello: Callable[[], node_pb2.Hello],
+    handle: Handle,
+    attached: Callable[[bool], None],
+) -> None:
+    """Stay attached until cancelled.
+
+    Args:
+        address: The broker, host:port.
+        identity: Gives what we show and trust, read anew for each attempt, so that a renewed certificate is used.
+        hello: Gives the first frame.
+        handle: Handles one frame and gives the frames to send back; it must not raise a Problem.
+        attached: Told whenever the stream comes up or goes down.
+    """
+    wait_s = FIRST_WAIT_S
+    while True:
+        channel = dial(address, identity())
+        try:
+            async for _ in _once(channel, hello(), handle):
+                attached(True)
+                wait_s = FIRST_WAIT_S
+        except grpc.aio.AioRpcError as error:
+            log.info(Event.SESSION_LOST, cause=problem_of(error).reason)
+        finally:
+            attached(False)
+            await channel.close(None)
+        # Full jitter, so that a county of nodes does not dial in step after the broker restarts.
+        await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311  # spreads load, protects nothing
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle) -> AsyncIterator[None]:
+    up: asyncio.Queue[node_pb2.AttachRequest | None] = asyncio.Queue()
+    up.put_nowait(node_pb2.AttachRequest(hello=hello))
+
+    async def frames() -> AsyncIterator[node_pb2.AttachRequest]:
+        while (frame := await up.get()) is not None:
+            yield frame
+
+    stream = node_pb2_grpc.NodeSessionServiceStub(channel).Attach(frames())
+    try:
+        # One frame after the other: heads and withdrawals count in the order in which they came.
+        async for frame in stream:
+            yield
+            for reply in await handle(frame):
+                up.put_nowait(reply)
+    finally:
+        up.put_nowait(None)
+        stream.cancel()
