@@ -223,8 +223,8 @@ class Directory:
     def key_servers_digest(self) -> str:
         """SHA-256 over the epoch and both key servers' public keys, 64 hexadecimal digits.
 
-        The same as `accord.linkage.KeyPublics.digest` of those keys. A statement carries it, so
-        that a node never compares tokens made under other keys (T-LNK-5).
+        Families in order, the broker's first, then the steward's with its subject families. A statement carries it,
+        so that a node never compares tokens made under other keys (T-LNK-5).
         """
         servers = (self.broker.key_server, {**self.steward.key_server, **self.steward.subject_keys})
         listed = (
@@ -302,6 +302,33 @@ def entry_json(agency: Agency) -> dict[str, Json]:
         "row_signature": canonical.b64url(agency.row_signature),
         "certificate_spki": canonical.b64url(agency.certificate_spki),
     }
+
+
+def epoch_json(epoch: Epoch) -> dict[str, Json]:
+    """The linkage epoch, ready for `accord.canonical.encode`."""
+    return {
+        "id": epoch.id,
+        "normaliser": epoch.normaliser,
+        "families": epoch.families,
+        "family_ids": list(epoch.family_ids),
+    }
+
+
+def broker_json(broker: Broker) -> dict[str, Json]:
+    """The broker's public keys, ready for `accord.canonical.encode`."""
+    return {
+        "hosts": list(broker.hosts),
+        "warrant_key": canonical.b64url(broker.warrant_key),
+        "ledger_origin": broker.ledger_origin,
+        "ledger_key": canonical.b64url(broker.ledger_key),
+        "policy_keys": _keys_json(broker.policy_keys),
+        "key_server": _keys_json(broker.key_server),
+    }
+
+
+def steward_json(steward: Steward) -> dict[str, Json]:
+    """The steward's public keys, ready for `accord.canonical.encode`."""
+    return {"key_server": _keys_json(steward.key_server), "subject_keys": _keys_json(steward.subject_keys)}
 
 
 def build(directory: Directory, federation_private: Ed25519PrivateKey) -> bytes:
@@ -473,24 +500,9 @@ def _directory_json(directory: Directory) -> dict[str, Json]:
         "federation": directory.federation,
         "version": directory.version,
         "issued_at": canonical.rfc3339(directory.issued_at_ns),
-        "epoch": {
-            "id": directory.epoch.id,
-            "normaliser": directory.epoch.normaliser,
-            "families": directory.epoch.families,
-            "family_ids": list(directory.epoch.family_ids),
-        },
-        "broker": {
-            "hosts": list(directory.broker.hosts),
-            "warrant_key": canonical.b64url(directory.broker.warrant_key),
-            "ledger_origin": directory.broker.ledger_origin,
-            "ledger_key": canonical.b64url(directory.broker.ledger_key),
-            "policy_keys": _keys_json(directory.broker.policy_keys),
-            "key_server": _keys_json(directory.broker.key_server),
-        },
-        "steward": {
-            "key_server": _keys_json(directory.steward.key_server),
-            "subject_keys": _keys_json(directory.steward.subject_keys),
-        },
+        "epoch": epoch_json(directory.epoch),
+        "broker": broker_json(directory.broker),
+        "steward": steward_json(directory.steward),
         "agencies": [entry_json(agency) for agency in sorted(directory.agencies, key=lambda row: row.id)],
     }
     if directory.expires_at_ns is not None:
@@ -519,9 +531,9 @@ def _read_directory(body: Mapping[str, Json]) -> Directory:
     if len({agency.certificate_spki for agency in agencies}) != len(agencies):
         raise NotCanonical("two agencies share a certificate key")
     own = [key for agency in agencies for key in (agency.sealing, agency.answer, agency.asking, agency.witness)]
-    epoch = _read_epoch(_object(body, "epoch"))
-    broker = _read_broker(_object(body, "broker"))
-    steward = _read_steward(_object(body, "steward"))
+    epoch = read_epoch(_object(body, "epoch"))
+    broker = read_broker(_object(body, "broker"))
+    steward = read_steward(_object(body, "steward"))
     own += [broker.warrant_key, broker.ledger_key]
     if len(set(own)) != len(own):
         raise NotCanonical("one key serves two purposes")
@@ -541,7 +553,12 @@ def _read_directory(body: Mapping[str, Json]) -> Directory:
     )
 
 
-def _read_epoch(value: Mapping[str, Json]) -> Epoch:
+def read_epoch(value: Mapping[str, Json]) -> Epoch:
+    """Read what `epoch_json` writes.
+
+    Raises:
+        NotCanonical: It is not of the agreed form.
+    """
     canonical.closed(value, ("id", "normaliser", "families", "family_ids"))
     return Epoch(
         canonical.text(value, "id", _EPOCH),
@@ -551,7 +568,12 @@ def _read_epoch(value: Mapping[str, Json]) -> Epoch:
     )
 
 
-def _read_broker(value: Mapping[str, Json]) -> Broker:
+def read_broker(value: Mapping[str, Json]) -> Broker:
+    """Read what `broker_json` writes.
+
+    Raises:
+        NotCanonical: It is not of the agreed form.
+    """
     canonical.closed(value, ("hosts", "warrant_key", "ledger_origin", "ledger_key", "policy_keys", "key_server"))
     policy_keys = _named_keys(value, "policy_keys", _KID, None)
     for der in policy_keys.values():
@@ -566,7 +588,12 @@ def _read_broker(value: Mapping[str, Json]) -> Broker:
     )
 
 
-def _read_steward(value: Mapping[str, Json]) -> Steward:
+def read_steward(value: Mapping[str, Json]) -> Steward:
+    """Read what `steward_json` writes.
+
+    Raises:
+        NotCanonical: It is not of the agreed form.
+    """
     canonical.closed(value, ("key_server", "subject_keys"))
     return Steward(
         _named_keys(value, "key_server", _FAMILY, signing.KEY_BYTES),

@@ -31,7 +31,6 @@ from accord.directory import (
     speaker,
     spki,
 )
-from accord.linkage import KeyPublics
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -284,14 +283,6 @@ def test_key_servers_digest_changes_with_any_of_the_keys() -> None:
     ]
 
     assert len(changes) + 1 == len({one.key_servers_digest, *(changed.key_servers_digest for changed in changes)})
-
-
-def test_key_servers_digest_is_the_one_that_linkage_computes() -> None:
-    """T-LNK-5: asker and node name the keys alike whichever module they ask."""
-    one = example()
-    publics = KeyPublics(one.epoch.id, one.broker.key_server, {**one.steward.key_server, **one.steward.subject_keys})
-
-    assert publics.digest == one.key_servers_digest
 
 
 def test_an_agency_is_known_by_name_and_key() -> None:
