@@ -292,6 +292,16 @@ def test_a_changed_consistency_proof_is_refused(data: st.DataObject) -> None:
     assert [] == [name for name, case in cases.items() if merkle.verify_consistency(*case)]
 
 
+def test_a_proof_for_a_tree_of_another_height_is_refused() -> None:
+    """T-AUD-5: the size belongs to what is proved, not only the root."""
+    proof, root = merkle.inclusion_proof(0, 4, FULL.read), merkle.tree_root(4, FULL.read)
+
+    accepted = [size for size in range(1, 20) if merkle.verify_inclusion(0, size, LEAVES[0], proof, root)]
+
+    # In trees of 3 and of 4 leaves the path of leaf 0 has the same form; the signed head tells them apart.
+    assert [3, 4] == accepted
+
+
 def test_bytes_cannot_move_between_two_hashes_of_a_pair() -> None:
     """T-AUD-5: a leaf that lends its sibling a byte gives the same node hash, and is refused for its length."""
     left, right, other = LEAVES[:3]
