@@ -161,13 +161,3 @@ index_token: Final = Table(
     sqlite_with_rowid=False,
 )
 """Tags under which an envelope for this node can name the record, with the tokens that open it."""
-
-index_term: Final = Table(
-    "index_term",
-    METADATA,
-    Column("index_id", Integer, ForeignKey("index_meta.id", ondelete="CASCADE"), primary_key=True),
-    Column("value_hash", LargeBinary, primary_key=True, comment="16 bytes, keyed, over the field and its value"),
-    Column("people", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-"""How many people share a value; only values shared by at least two."""

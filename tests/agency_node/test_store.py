@@ -220,7 +220,7 @@ def test_a_second_warrant_for_the_same_question_gets_the_stored_bytes(store: Eng
 
 
 def test_a_question_number_with_another_statement_is_refused(store: Engine) -> None:
-    """INVARIANTS, idempotency: anything but the same statement is refused."""
+    """Anything but the same statement is refused."""
     ask(store, GIVEN)
 
     with pytest.raises(QueryIdReused):

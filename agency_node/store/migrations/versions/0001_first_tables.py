@@ -140,13 +140,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("index_token_record_id", "index_token", ["record_id"])
-    op.create_table(
-        "index_term",
-        sa.Column("index_id", sa.Integer, sa.ForeignKey("index_meta.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("value_hash", sa.LargeBinary, primary_key=True),
-        sa.Column("people", sa.Integer, nullable=False),
-        sqlite_with_rowid=False,
-    )
 
 
 def downgrade() -> None:

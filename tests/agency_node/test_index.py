@@ -1,0 +1,576 @@
+"""The token index: complete or not used, resumed as if never interrupted, and no description kept."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha512
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from accord.canonical import decode_object
+from accord.identity import FAMILIES, Description, MatchKey, describe, entries, match_keys
+from accord.linkage import tag
+from agency_node.exposure import chance, coverage
+from agency_node.index import (
+    BATCH,
+    Built,
+    Cause,
+    IndexState,
+    Progress,
+    RecordsVanished,
+    Terms,
+    TokenIndex,
+    build,
+    retire,
+)
+from agency_node.ledger import entries as ledger_entries
+from agency_node.store import open_store, reading
+from agency_node.store.tables import index_meta, index_record, index_token
+
+TERMS = Terms(epoch="2026-11", key_servers="ab" * 32)
+DAY_S = 86_400
+AT_NS = 1_795_311_783_000_000_000
+NODE = "police"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One invented person as the mapping would give it."""
+
+    person_id: str
+    description: Description
+    unreadable: tuple[str, ...] = ()
+
+    def described(self) -> "Row":
+        return self
+
+
+@dataclass
+class SimulatedAgency:
+    """Rows that a test can change, add and take away."""
+
+    rows: dict[str, Row]
+
+    def people(self) -> Iterator[Row]:
+        yield from self.rows.values()
+
+
+@dataclass
+class SimulatedKeyServers:
+    """Tokens as a keyed function of the input, counting what was asked for; stops where a test says."""
+
+    stops_at_call: int = -1
+    asked: list[int] = field(default_factory=list)
+
+    async def __call__(self, keys: Sequence[MatchKey]) -> list[bytes]:
+        if len(self.asked) == self.stops_at_call:
+            raise ConnectionError("the line is down")
+        self.asked.append(len(keys))
+        return [token_of(key) for key in keys]
+
+
+def token_of(key: MatchKey) -> bytes:
+    return sha512(b"epoch key" + key.input).digest()
+
+
+def person(number: int, **changed: str) -> Description:
+    names = ["Jamie", "Anne", "Stacey", "Omar", "Bronagh", "Kwame", "Priya"]
+    raw = {
+        "first_name": names[number % 7],
+        "last_name": f"Calloway{chr(97 + number % 26)}{chr(97 + number // 26 % 26)}",
+        "middle_names": "Marie",
+        "date_of_birth": f"{1950 + number % 60}-{1 + number % 12:02}-{1 + number % 28:02}",
+        "sex": "f",
+        "address": f"{1 + number % 90} Larkspur Rise",
+        "postcode": f"MD{1 + number % 9} {number % 10}Q{chr(65 + number % 26)}",
+    }
+    return describe(**(raw | changed))
+
+
+def agency(count: int) -> SimulatedAgency:
+    return SimulatedAgency({f"p{n}": Row(f"p{n}", person(n)) for n in range(count)})
+
+
+def zeros(count: int) -> bytes:
+    return bytes(count)
+
+
+def run(
+    engine: Engine,
+    people: SimulatedAgency,
+    servers: SimulatedKeyServers | None = None,
+    *,
+    terms: Terms = TERMS,
+    at_ns: int = AT_NS,
+    allow_vanishing: bool = False,
+    seen: list[Progress] | None = None,
+) -> Built:
+    return asyncio.run(
+        build(
+            engine,
+            people,
+            servers or SimulatedKeyServers(),
+            node_id=NODE,
+            terms=terms,
+            at_ns=at_ns,
+            progress=(lambda one: None) if seen is None else seen.append,
+            allow_vanishing=allow_vanishing,
+            random=zeros,
+        )
+    )
+
+
+def content(engine: Engine) -> tuple[set[tuple[object, ...]], str | None]:
+    """Everything an index says, without row numbers."""
+    joined = select(
+        index_record.c.person_id,
+        index_record.c.entry,
+        index_record.c.row_hash,
+        index_token.c.family,
+        index_token.c.tag,
+        index_token.c.token,
+    ).join(index_token, index_token.c.record_id == index_record.c.id)
+    with reading(engine) as connection:
+        rows = {tuple(row) for row in connection.execute(joined)}
+        statistics: str | None = connection.execute(select(index_meta.c.statistics)).scalar()
+    return rows, statistics
+
+
+def state(engine: Engine, terms: Terms = TERMS, now_ns: int = AT_NS, fresh_for_s: int = DAY_S) -> IndexState:
+    return TokenIndex(engine).state(terms, now_ns=now_ns, fresh_for_s=fresh_for_s)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_store(tmp_path / "node.db")
+    yield engine
+    engine.dispose()
+
+
+def test_every_key_of_every_person_leads_back_to_that_person(store: Engine) -> None:
+    """A person who is held and described alike must be found under every tag an asker would send."""
+    people = agency(60)
+    built = run(store, people)
+    index = TokenIndex(store)
+
+    missing = [
+        (row.person_id, key.family)
+        for row in people.rows.values()
+        for key in match_keys(row.description)
+        for hits in [index.candidates([tag(token_of(key), NODE)])]
+        if not any(
+            (hit.person_id, hit.family, hit.token) == (row.person_id, key.family, token_of(key))
+            for found in hits.values()
+            for hit in found
+        )
+    ]
+
+    assert [] == missing
+    assert (60, 60, 0, 0) == (built.people, built.changed, built.removed, built.without_keys)
+
+
+def test_tags_of_another_node_or_person_find_nothing(store: Engine) -> None:
+    """T-LNK-4: a node cannot look another node's tags up, and holds nothing for an unknown person."""
+    run(store, agency(60))
+    stranger = describe(first_name="Nobody", last_name="Atall", date_of_birth="1999-09-09", postcode="MD9 9ZZ")
+    other_node = [tag(token_of(key), "housing") for key in match_keys(person(3))]
+    strange = [tag(token_of(key), NODE) for key in match_keys(stranger)]
+
+    assert {} == TokenIndex(store).candidates([*other_node, *strange])
+
+
+def test_tokens_of_a_person_are_all_that_the_person_is_indexed_under(store: Engine) -> None:
+    """Used to re-derive a commitment for somebody who was linked."""
+    run(store, agency(10))
+
+    found = TokenIndex(store).tokens_of("p3")
+
+    expected = {(key.family, token_of(key)) for key in match_keys(person(3))}
+    assert expected == set(found)
+    assert len(expected) == len(found)
+    assert () == TokenIndex(store).tokens_of("nobody")
+
+
+def test_earlier_names_are_further_entries_of_the_same_person(store: Engine) -> None:
+    """The cheapest recall there is; keys that the record has anyway are not fetched twice."""
+    married = replace(person(1), former_last=("thorley",), former_postcodes=("md47qt",))
+    servers = SimulatedKeyServers()
+    run(store, SimulatedAgency({"p1": Row("p1", married)}), servers)
+
+    by_earlier_name = match_keys(replace(married, last="thorley", former_last=()))
+    hits = TokenIndex(store).candidates([tag(token_of(key), NODE) for key in by_earlier_name])
+
+    every = {key.input for entry in entries(married) for key in match_keys(entry)}
+    assert {"p1"} == {hit.person_id for found in hits.values() for hit in found}
+    assert len(by_earlier_name) == len(hits)
+    assert [len(every)] == servers.asked
+
+
+def test_no_description_is_in_the_file(store: Engine, tmp_path: Path) -> None:
+    """T-LNK-1: whoever copies the state file learns record numbers and keyed values only."""
+    rows = {f"p{n}": Row(f"p{n}", person(n % 40, last_name="Okonjoreyes")) for n in range(80)}
+    run(store, SimulatedAgency(rows))
+    store.dispose()
+
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir()).lower()
+
+    canaries = [b"okonjoreyes", b"larkspur", b"bronagh", b"19500101", *(person(n).postcode.encode() for n in range(9))]
+    assert [] == [canary for canary in canaries if canary in written]
+    assert b"p79" in written
+
+
+# ---- refreshing -----------------------------------------------------------------------------------------------------
+
+
+def test_only_changed_people_cost_tokens(store: Engine) -> None:
+    """A refresh of an unchanged register asks the key servers for nothing."""
+    people = agency(3 * BATCH)
+    run(store, people)
+    again = SimulatedKeyServers()
+    nothing = run(store, people, again)
+    people.rows["p7"] = Row("p7", person(7, last_name="Thorley"))
+    people.rows["new"] = Row("new", person(499))
+    del people.rows["p8"]
+    changed = SimulatedKeyServers()
+
+    built = run(store, people, changed)
+
+    fresh = len(match_keys(people.rows["p7"].description)) + len(match_keys(people.rows["new"].description))
+    assert (0, []) == (nothing.changed, again.asked)
+    assert (2, 1, [fresh]) == (built.changed, built.removed, changed.asked)
+
+
+def test_a_refreshed_index_is_the_index_of_the_records_as_they_are(store: Engine, tmp_path: Path) -> None:
+    """Nothing of an old name or of somebody who has gone stays behind."""
+    people = agency(80)
+    run(store, people)
+    people.rows["p7"] = Row("p7", person(7, last_name="Thorley"))
+    del people.rows["p8"]
+    run(store, people)
+    other = open_store(tmp_path / "other.db")
+    run(other, people)
+
+    assert content(other) == content(store)
+    other.dispose()
+
+
+@pytest.mark.parametrize("call", [0, 1, 2, 3])
+def test_a_run_that_was_interrupted_goes_on_and_ends_as_one_run_would(store: Engine, tmp_path: Path, call: int) -> None:
+    """T-OPS-6: people that were committed are not asked for again."""
+    people = agency(4 * BATCH - 10)
+    with pytest.raises(ConnectionError):
+        run(store, people, SimulatedKeyServers(stops_at_call=call))
+    half = state(store)
+    resumed = SimulatedKeyServers()
+    run(store, people, resumed)
+    undisturbed = open_store(tmp_path / "other.db")
+    run(undisturbed, people)
+
+    assert Cause.INCOMPLETE == half.cause
+    assert 4 - call == len(resumed.asked)
+    assert content(undisturbed) == content(store)
+    undisturbed.dispose()
+
+
+def _killed(path: str) -> None:
+    async def tokens(keys: Sequence[MatchKey]) -> list[bytes]:
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [token_of(key) for key in keys]
+
+    calls: list[int] = []
+    engine = open_store(Path(path))
+    asyncio.run(
+        build(engine, agency(4 * BATCH), tokens, node_id=NODE, terms=TERMS, at_ns=AT_NS, random=zeros),
+    )
+
+
+def test_a_killed_process_leaves_an_index_that_is_finished_by_the_next(tmp_path: Path) -> None:
+    """The process is ended as a power cut would end it, between two batches."""
+    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(str(tmp_path / "node.db"),))
+    process.start()
+    process.join()
+    engine = open_store(tmp_path / "node.db")
+    half = state(engine)
+    resumed = SimulatedKeyServers()
+    run(engine, agency(4 * BATCH), resumed)
+    undisturbed = open_store(tmp_path / "other.db")
+    run(undisturbed, agency(4 * BATCH))
+
+    assert -signal.SIGKILL == process.exitcode
+    assert Cause.INCOMPLETE == half.cause
+    assert 2 == len(resumed.asked)
+    assert content(undisturbed) == content(engine)
+    engine.dispose()
+    undisturbed.dispose()
+
+
+def test_an_unfinished_index_names_nobody(store: Engine) -> None:
+    """T-LNK-5: half an index must not be asked at all."""
+    with pytest.raises(ConnectionError):
+        run(store, agency(3 * BATCH), SimulatedKeyServers(stops_at_call=2))
+
+    tags = [tag(token_of(key), NODE) for key in match_keys(person(0))]
+    with reading(store) as connection:
+        stored = connection.execute(text("SELECT count(*) FROM index_record")).scalar()
+    assert 2 * BATCH == stored
+    assert {} == TokenIndex(store).candidates(tags)
+    assert () == TokenIndex(store).tokens_of("p0")
+    assert TokenIndex(store).statistics() is None
+
+
+# ---- when the index may answer --------------------------------------------------------------------------------------
+
+
+def test_an_index_built_under_the_same_terms_is_ready(store: Engine) -> None:
+    """Control for the mismatches below."""
+    run(store, agency(10))
+
+    assert IndexState(None, 10, AT_NS) == state(store)
+    assert state(store).ready
+
+
+MISMATCHES = {
+    Cause.OTHER_EPOCH: replace(TERMS, epoch="2027-11"),
+    Cause.OTHER_KEY_SERVERS: replace(TERMS, key_servers="cd" * 32),
+    Cause.OTHER_NORMALISER: replace(TERMS, normaliser="0" * 64),
+    Cause.OTHER_FAMILIES: replace(TERMS, families="0" * 64),
+}
+
+
+@pytest.mark.parametrize("cause", MISMATCHES)
+def test_an_index_built_under_other_terms_says_so(store: Engine, cause: Cause) -> None:
+    """T-LNK-5: under another key or form of names, nobody found does not mean nobody known."""
+    run(store, agency(10))
+
+    assert IndexState(cause) == state(store, MISMATCHES[cause])
+
+
+def test_no_index_at_all_says_so(store: Engine) -> None:
+    """T-LNK-5: a node that was just set up."""
+    assert IndexState(Cause.MISSING) == state(store)
+
+
+@pytest.mark.parametrize(("later_s", "cause"), [(DAY_S, None), (DAY_S + 1, Cause.STALE), (-1, Cause.STALE)])
+def test_an_index_counts_only_while_it_is_fresh(store: Engine, later_s: int, cause: Cause | None) -> None:
+    """T-LNK-5: whoever came into the records since is not in it; a clock that went back makes its age unknown."""
+    run(store, agency(10))
+
+    assert cause == state(store, now_ns=AT_NS + later_s * 1_000_000_000).cause
+
+
+def test_both_epochs_answer_while_the_keys_change(store: Engine) -> None:
+    """The old index serves until the federation has moved; a retired epoch is erased."""
+    coming = replace(TERMS, epoch="2027-11")
+    run(store, agency(10))
+    with pytest.raises(ConnectionError):
+        run(store, agency(10), SimulatedKeyServers(stops_at_call=0), terms=coming)
+    during = state(store).cause, state(store, coming).cause
+    run(store, agency(10), terms=coming)
+    both = state(store).cause, state(store, coming).cause
+    retired = retire(store, TERMS.epoch)
+
+    with reading(store) as connection:
+        left = connection.execute(text("SELECT count(DISTINCT index_id), count(*) FROM index_record")).one()
+        orphans = connection.execute(
+            text("SELECT count(*) FROM index_token WHERE record_id NOT IN (SELECT id FROM index_record)")
+        ).scalar()
+    assert ((None, Cause.INCOMPLETE), (None, None), 1) == (during, both, retired)
+    assert (Cause.OTHER_EPOCH, None) == (state(store).cause, state(store, coming).cause)
+    assert ((1, 10), 0) == (tuple(left), orphans)
+
+
+def test_an_index_for_a_new_normaliser_replaces_the_old_one_when_it_is_complete(store: Engine) -> None:
+    """After an update of the program: the same epoch, another form of names."""
+    old = replace(TERMS, normaliser="0" * 64)
+    run(store, agency(10), terms=old)
+    run(store, agency(10))
+
+    assert (Cause.OTHER_NORMALISER, None) == (state(store, old).cause, state(store).cause)
+
+
+# ---- records that cannot be right -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 49])
+def test_records_that_have_vanished_do_not_become_no(store: Engine, left: int) -> None:
+    """T-LNK-5: an empty or cut-off file must not turn everybody into *no*."""
+    run(store, agency(100))
+    before = content(store)
+
+    with pytest.raises(RecordsVanished):
+        run(store, agency(left), at_ns=AT_NS + 1)
+
+    assert before == content(store)
+    assert AT_NS == state(store).built_at_ns
+
+
+def test_an_agency_without_anybody_has_no_complete_index(store: Engine) -> None:
+    """T-LNK-5: the first run on an empty export."""
+    with pytest.raises(RecordsVanished):
+        run(store, agency(0))
+
+    assert Cause.INCOMPLETE == state(store).cause
+
+
+def test_the_operator_may_say_that_people_are_really_gone(store: Engine) -> None:
+    """After a transfer of cases to another agency."""
+    run(store, agency(100))
+
+    built = run(store, agency(10), allow_vanishing=True)
+
+    assert (10, 90) == (built.people, built.removed)
+    assert state(store).ready
+
+
+def test_two_rows_with_one_number_stop_the_job(store: Engine) -> None:
+    """One of two people would silently not be found."""
+    rows = {"a": Row("p1", person(1)), "b": Row("p1", person(2))}
+
+    with pytest.raises(ValueError, match="one number"):
+        run(store, SimulatedAgency(rows))
+
+
+def test_too_few_tokens_stop_the_job(store: Engine) -> None:
+    """Tokens must not slip to the wrong key."""
+
+    async def short(keys: Sequence[MatchKey]) -> list[bytes]:
+        return [token_of(key) for key in keys][:-1]
+
+    with pytest.raises(ValueError, match="not as many tokens"):
+        asyncio.run(build(store, agency(3), short, node_id=NODE, terms=TERMS, at_ns=AT_NS))
+
+    with reading(store) as connection:
+        assert 0 == connection.execute(text("SELECT count(*) FROM index_record")).scalar()
+
+
+def test_what_could_not_be_read_is_counted_and_never_shown(store: Engine) -> None:
+    """The operator mends the mapping from counts; a person nobody can find is one of them."""
+    people = agency(5)
+    people.rows["p1"] = replace(people.rows["p1"], unreadable=("date_of_birth",))
+    people.rows["p2"] = replace(people.rows["p2"], unreadable=("date_of_birth", "nhs_number"))
+    people.rows["p3"] = Row("p3", describe(first_name="Jamie"))
+    built = run(store, people)
+
+    with reading(store) as connection:
+        records = [decode_object(entry.body or b"") for entry in ledger_entries(connection)]
+    assert {"date_of_birth": 2, "nhs_number": 1} == built.unreadable
+    assert 1 == built.without_keys
+    assert [("INDEX_BUILT", 5, 5, 1)] == [
+        (record["kind"], record["people"], record["changed"], record["refused"]) for record in records
+    ]
+
+
+def test_progress_is_told_after_every_batch(store: Engine) -> None:
+    """A bar that moves; on the first run it does not know how long it is."""
+    first: list[Progress] = []
+    run(store, agency(2 * BATCH + 1), seen=first)
+    second: list[Progress] = []
+    run(store, agency(2 * BATCH + 1), seen=second)
+
+    assert [Progress(50, 0, 50), Progress(100, 0, 100), Progress(101, 0, 101)] == first
+    assert [Progress(101, 101, 0)] == second
+
+
+# ---- statistics and exposure ----------------------------------------------------------------------------------------
+
+
+def test_statistics_for_scoring_come_with_the_key_of_their_hashes(store: Engine) -> None:
+    """Frequencies can be looked up for a value that was opened, and not read off."""
+    people = SimulatedAgency({f"p{n}": Row(f"p{n}", person(n, last_name="Thorley")) for n in range(30)})
+    run(store, people)
+    index = TokenIndex(store)
+
+    found = index.statistics()
+
+    assert found is not None
+    statistics, key = found
+    assert 30 == statistics.people
+    assert (29, 0) == (statistics.others("last", "thorley", key), statistics.others("last", "calloway", key))
+    assert found[0] is (index.statistics() or found)[0]
+
+
+def test_statistics_follow_a_new_pass(store: Engine) -> None:
+    """What is kept in memory must not outlive the pass that made it."""
+    index = TokenIndex(store)
+    run(store, agency(10))
+    before = index.statistics()
+    run(store, agency(12), at_ns=AT_NS + 1)
+    after = index.statistics()
+
+    assert before is not None
+    assert after is not None
+    assert (10, 12) == (before[0].people, after[0].people)
+
+
+def test_what_is_stored_of_values_is_keyed(store: Engine) -> None:
+    """T-LNK-1: the same name under another key is another hash."""
+    run(store, SimulatedAgency({f"p{n}": Row(f"p{n}", person(n, last_name="Thorley")) for n in range(5)}))
+    _, written = content(store)
+
+    counts = json.loads(written or "{}")["counts"]["last"]
+    assert [5] == list(counts.values())
+    assert "thorley" not in str(written)
+
+
+@pytest.mark.parametrize("postcodes", [4, 8])
+def test_guessing_reaches_as_much_as_the_quota_buys_of_the_values(postcodes: int) -> None:
+    """T-LNK-6, by hand: 200 guesses among the estimated birth dates in so many postcodes, all equally common."""
+    people = [
+        describe(date_of_birth=f"{1950 + n}-{1 + n % 12:02}-{1 + n % 28:02}", postcode=f"MD{1 + n % postcodes} 1AA")
+        for n in range(64)
+    ]
+
+    reached = coverage(people, 100)
+
+    # 64 dates, each seen once: Chao's estimate is 64 + 64 * 64 / 2.
+    assert reached["dob.x pc.x"] == pytest.approx(100 * 2 / ((64 + 64 * 64 / 2) * postcodes))
+
+
+def test_a_larger_quota_never_reaches_less() -> None:
+    """T-LNK-6: the more people an agency may index, the more it could guess."""
+    people = [person(n) for n in range(200)]
+
+    small, large = coverage(people, 200), coverage(people, 2_000)
+
+    assert {family.id for family in FAMILIES} - {"nhs.x"} == set(small)
+    assert all(0 < small[family] < large[family] <= 1 for family in small)
+
+
+def test_a_quota_that_exhausts_the_values_reaches_everybody() -> None:
+    """T-LNK-6, by hand: two people share every value, so each field has one value and each family one key or so."""
+    twins = [describe(first_name="Al", last_name="Ng", date_of_birth="2000-01-02", postcode="MD1 1AA")] * 2
+
+    assert {1.0} == set(coverage(twins, 2).values())
+
+
+def test_chance_tells_strangers_from_relatives_and_double_records() -> None:
+    """T-LNK-4: what opens for somebody who is not held, in three kinds; nobody shares a key in the control."""
+    apart = [
+        describe(first_name=first, last_name=last, date_of_birth=born, address=where, postcode=postcode)
+        for first, last, born, where, postcode in (
+            ("Jamie", "Thorley", "2013-03-09", "14 Larkspur Rise", "MD4 7QT"),
+            ("Anne", "Calloway", "1988-05-21", "9 Quarry Mead", "MD2 3HB"),
+            ("Bronagh", "Okonjo", "1971-11-30", "2 Mill Row", "MD9 1XY"),
+            ("Kwame", "Adeyemi", "1990-07-14", "77 Harbour Street", "MD1 5AB"),
+        )
+    ]
+    double = replace(apart[0], street="elsewhere", postcode="md88zz")
+    twin = replace(apart[1], first="beatrice")
+    stranger = replace(apart[2], first="bronwen", last="okonjo", postcode="md66cc", street="far away", number="5")
+    namesake = replace(stranger, last="okonjor", former_last=())
+
+    alone = chance(apart, 4)
+    crowded = chance([*apart, double, twin], 6)
+    met = chance([*apart, namesake], 5)
+
+    assert (0.0, 0.0, 0.0) == (alone.again, alone.near, alone.strangers)
+    assert (2 / 6, 2 / 6, 0.0) == (crowded.again, crowded.near, crowded.strangers)
+    assert (0.0, 0.0, 2 / 5) == (met.again, met.near, met.strangers)
