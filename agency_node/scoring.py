@@ -1,0 +1,530 @@
+"""How likely a description and a record mean one person, computed in clear text inside the node that holds the record.
+
+    Description, record -> levels of agreement -> weights -> posterior -> tier
+
+Fellegi and Sunter's model of record linkage (https://doi.org/10.1080/01621459.1969.10501049) with one addition. A pair
+of descriptions may mean *the same person*, or *two people by chance*; it may also mean *two relatives*, who share a
+home and a surname: *twins* share a birth date as well, *namesakes* (a son called after his father) a first name.
+Without these, a brother at the same address looks like the person asked about. Each hypothesis has its own
+probabilities for each level of agreement:
+
+* same person (m): shipped with the program, fitted on invented people only, versioned (`link_prior.json`);
+* chance (u), the frequency of values, and the odds that a person is known here at all: from the agency's own records
+  (`statistics`), blended with shipped ones, since a small agency is asked about people who are not in its records;
+* twins, namesakes and other relatives: shipped, counted over invented families.
+
+A relative is a reason not to be sure, never a reason to say no: where only the relatives' hypotheses speak against the
+person, and first name and birth date do not both contradict, the posterior stays at `POSSIBLE` (T-LNK-3).
+"""
+
+import hmac
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib import resources
+from typing import ClassVar, Final
+
+from doublemetaphone import doublemetaphone
+from rapidfuzz.distance import OSA, JaroWinkler
+
+from accord.canonical import lp
+from accord.identity import Description
+from accord.nicknames import roots_of
+from accord.reasons import Problem
+
+FIELDS: Final[Mapping[str, int]] = {
+    "first": 6,
+    "last": 6,
+    "dob": 6,
+    "postcode": 4,
+    "address": 6,
+    "sex": 2,
+    "middle": 2,
+    "nhs": 2,
+}
+"""What is compared -> how many levels of agreement it has; the highest is equality."""
+
+COUNTED: Final = ("first", "last", "dob", "postcode")
+"""Fields whose values differ much in frequency: agreeing on Smith says less than agreeing on Thorley."""
+
+UNKNOWN: Final = -1
+"""The level of a field that either side lacks: no evidence either way."""
+
+CONFIRMED: Final = 0.999
+PROBABLE: Final = 0.95
+POSSIBLE: Final = 0.5
+
+SAMPLED_PAIRS: Final = 50_000
+"""How many random pairs of records `statistics` compares; about two seconds."""
+
+MIN_FREQUENCY: Final = 1e-7
+
+_HASH_BYTES: Final = 8
+_VERSION: Final = 1
+
+Levels = tuple[int, ...]
+"""Levels of agreement in the order of FIELDS, UNKNOWN where a side lacks the field."""
+
+
+class Tier(Enum):
+    """How sure a link is. *Yes*, and *no about a known person*, need CONFIRMED or PROBABLE."""
+
+    CONFIRMED = "CONFIRMED"
+    PROBABLE = "PROBABLE"
+    POSSIBLE = "POSSIBLE"
+    NONE = "NONE"
+
+
+def tier(probability: float) -> Tier:
+    """The tier of a posterior."""
+    if probability >= CONFIRMED:
+        return Tier.CONFIRMED
+    if probability >= PROBABLE:
+        return Tier.PROBABLE
+    return Tier.POSSIBLE if probability >= POSSIBLE else Tier.NONE
+
+
+class BadStatistics(Problem):
+    """Stored statistics or the shipped prior cannot be used; the index has to be built again."""
+
+    reason: ClassVar[str] = "INDEX_MISSING"
+
+
+# -- Levels of agreement ----------------------------------------------------------------------------------------------
+
+
+def compare(asked: Description, record: Description) -> Levels:
+    """Levels of agreement of two descriptions, field by field in the order of FIELDS."""
+    first = _names(asked.first, record.first)
+    last = _names(asked.last, record.last)
+    if 0 <= first <= 1 and 0 <= last <= 1:
+        # First and last name in each other's place.
+        swapped = _names(asked.first, record.last), _names(asked.last, record.first)
+        if min(swapped) >= 3:
+            first, last = max(swapped[0] - 1, 3), max(swapped[1] - 1, 3)
+    if 0 <= last < 4:
+        # Under an earlier name it is the same person, yet not the same name.
+        pairs = [(one, record.last) for one in asked.former_last] + [
+            (asked_last, one) for one in record.former_last for asked_last in (asked.last, *asked.former_last)
+        ]
+        last = max([last, *(min(4, _names(*pair)) for pair in pairs if all(pair))])
+    return (
+        first,
+        last,
+        _dates(asked.dob, record.dob),
+        _postcodes(asked, record),
+        _addresses(asked, record),
+        _equal(asked.sex, record.sex),
+        _equal(asked.middle[:1], record.middle[:1]),
+        _equal(asked.nhs, record.nhs),
+    )
+
+
+def _names(one: str, other: str) -> int:
+    if not one or not other:
+        return UNKNOWN
+    parts = _long_parts(one) & _long_parts(other)
+    one, other = one.replace(" ", ""), other.replace(" ", "")
+    if one == other:
+        return 5
+    alike = JaroWinkler.similarity(one, other)
+    if alike >= 0.92 or parts or {one, *roots_of(one)} & {other, *roots_of(other)}:
+        return 4
+    if alike >= 0.85 or OSA.distance(one, other, score_cutoff=1) <= 1:
+        return 3
+    if _sound(one) == _sound(other):
+        return 2
+    return 1 if alike >= 0.70 else 0
+
+
+def _long_parts(name: str) -> set[str]:
+    return {part for part in name.split(" ") if len(part) > 2}
+
+
+@cache
+def _sound(name: str) -> str:
+    return str(doublemetaphone(name)[0] or name[:2])
+
+
+def _dates(one: str, other: str) -> int:
+    if len(one) != 8 or len(other) != 8:
+        return UNKNOWN
+    if one == other:
+        return 5
+    edits = OSA.distance(one, other, score_cutoff=2)
+    if edits <= 1 or (one[:4] == other[:4] and (one[4:6], one[6:]) == (other[6:], other[4:6])):
+        return 4
+    if edits == 2:
+        return 3
+    if (one[:4] == other[:4]) + (one[4:6] == other[4:6]) + (one[6:] == other[6:]) >= 2:
+        return 2
+    return 1 if one[:4] == other[:4] or one[4:] == other[4:] else 0
+
+
+def _postcodes(asked: Description, record: Description) -> int:
+    if not asked.postcode or not record.postcode:
+        return UNKNOWN
+    if asked.postcode == record.postcode:
+        return 3
+    edits = OSA.distance(asked.postcode, record.postcode, score_cutoff=2)
+    if edits <= 1 or asked.postcode in record.former_postcodes or record.postcode in asked.former_postcodes:
+        return 2
+    return 1 if edits == 2 or asked.postcode[:3] == record.postcode[:3] else 0
+
+
+def _addresses(asked: Description, record: Description) -> int:
+    if not asked.street or not record.street:
+        return UNKNOWN
+    one, other = asked.street.replace(" ", ""), record.street.replace(" ", "")
+    alike = 1.0 if one == other else JaroWinkler.similarity(one, other)
+    house, flat = _house(asked.number), _house(record.number)
+    exact = bool(asked.number) and asked.number == record.number
+    # One side may leave the flat out; two different flats are two homes.
+    same = exact or (bool(house[0]) and house[0] == flat[0] and not (house[1] and flat[1]))
+    if alike >= 1.0 and exact:
+        return 5
+    if alike >= 0.9 and same:
+        return 4
+    if alike >= 0.9 or (alike >= 0.75 and same):
+        return 3
+    return 1 if same else 0
+
+
+def _house(number: str) -> tuple[str, str]:
+    house, _, flat = number.partition("/")
+    return house, flat
+
+
+def _equal(one: str, other: str) -> int:
+    return UNKNOWN if not one or not other else int(one == other)
+
+
+# -- What the agency's own records say about chance -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Frequencies in one agency's records: keyed hashes and counts, no value; a value that stands alone is left out.
+
+    Attributes:
+        people: How many records.
+        pairs: Field -> how many of the sampled random pairs agreed at each level.
+        counts: Field -> keyed hash of a value (hexadecimal) -> how many records have it, where it is more than one.
+        totals: Field -> how many records have any value.
+    """
+
+    people: int
+    pairs: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, Mapping[str, int]]
+    totals: Mapping[str, int]
+
+    def others(self, field: str, value: str, key: bytes) -> int:
+        """How many records beside one have this value.
+
+        Args:
+            field: One of COUNTED.
+            value: Normalised.
+            key: The key of the hashes; a secret of the node.
+        """
+        return max(self.counts.get(field, {}).get(_hashed(field, value, key), 1) - 1, 0)
+
+    def frequency(self, field: str, value: str, key: bytes, prior: "Prior") -> float:
+        """The share of other people who have this value, blended with what is usual.
+
+        Args:
+            field: One of COUNTED.
+            value: Normalised.
+            key: The key of the hashes; a secret of the node.
+            prior: What is usual, and how many people it counts for.
+        """
+        usual = prior.usual[field] * prior.strength_people
+        seen = self.others(field, value, key)
+        return max((seen + usual) / (self.totals.get(field, 0) + prior.strength_people), MIN_FREQUENCY)
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads."""
+        return json.dumps(
+            {
+                "v": _VERSION,
+                "people": self.people,
+                "pairs": {field: list(counts) for field, counts in self.pairs.items()},
+                "counts": {field: dict(counts) for field, counts in self.counts.items()},
+                "totals": dict(self.totals),
+            },
+            sort_keys=True,
+        )
+
+    @classmethod
+    def from_json(cls, written: str) -> "Statistics":
+        """Read what `to_json` wrote.
+
+        Raises:
+            BadStatistics: It is something else.
+        """
+        try:
+            value = json.loads(written)
+            if value["v"] != _VERSION:
+                raise ValueError("another version")
+            read = cls(
+                people=_count(value["people"]),
+                pairs={field: tuple(map(_count, value["pairs"][field])) for field in FIELDS},
+                counts={
+                    field: {str(hashed): _count(count) for hashed, count in value["counts"][field].items()}
+                    for field in COUNTED
+                },
+                totals={field: _count(value["totals"][field]) for field in COUNTED},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise BadStatistics("the stored statistics cannot be read; build the index again") from None
+        if any(len(read.pairs[field]) != levels for field, levels in FIELDS.items()):
+            raise BadStatistics("the stored statistics are of another form; build the index again")
+        return read
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("not a count")
+    return value
+
+
+def _hashed(field: str, value: str, key: bytes) -> str:
+    return hmac.digest(key, lp(b"accord frequency v1", field.encode(), value.encode()), "sha256")[:_HASH_BYTES].hex()
+
+
+def statistics(descriptions: Iterable[Description], seed: int, key: bytes) -> Statistics:
+    """Frequencies and random agreement in an agency's records. Needs them in memory while it runs.
+
+    Args:
+        descriptions: One for each record.
+        seed: Which random pairs are compared; the same seed gives the same statistics.
+        key: Key of the hashes, a secret of the node, 16 bytes or more.
+
+    Raises:
+        ValueError: The key is too short.
+    """
+    if len(key) < 16:
+        raise ValueError("the key of the frequency hashes is shorter than 16 bytes")
+    records = list(descriptions)
+    counts: dict[str, dict[str, int]] = {}
+    totals: dict[str, int] = {}
+    for field in COUNTED:
+        values = Counter(value for record in records if (value := str(getattr(record, field))))
+        counts[field] = {_hashed(field, value, key): count for value, count in values.items() if count > 1}
+        totals[field] = values.total()
+    chooser = random.Random(seed)  # noqa: S311 - a sample for an estimate, no secret
+    seen = {field: [0] * levels for field, levels in FIELDS.items()}
+    # No more draws than there are pairs: five records cannot tell as much as fifty thousand draws would pretend.
+    for _ in range(min(SAMPLED_PAIRS, len(records) * (len(records) - 1) // 2)):
+        one, other = chooser.sample(range(len(records)), 2)
+        for field, level in zip(FIELDS, compare(records[one], records[other]), strict=True):
+            if level >= 0:
+                seen[field][level] += 1
+    return Statistics(len(records), {field: tuple(levels) for field, levels in seen.items()}, counts, totals)
+
+
+# -- The shipped prior ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """One way in which two people can be related.
+
+    Attributes:
+        odds: How many such relatives are in the same records, for each person known there.
+        levels: Field -> probability of each level of agreement.
+    """
+
+    odds: float
+    levels: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is known before any agency's records are seen.
+
+    Attributes:
+        version: Named in reports of accuracy; another prior is another version.
+        same: Field -> probability of each level when both mean one person (m).
+        chance: Field -> probability of each level for two people by chance (u).
+        kin: twin, namesake and relative.
+        usual: Field of COUNTED -> frequency of an ordinary value.
+        known: How likely it is that a person asked about is known here.
+        strength_people: For how many people of an agency's own the usual frequencies count.
+        strength_pairs: For how many random pairs of an agency's own `chance` counts.
+    """
+
+    version: str
+    same: Mapping[str, tuple[float, ...]]
+    chance: Mapping[str, tuple[float, ...]]
+    kin: Mapping[str, Kin]
+    usual: Mapping[str, float]
+    known: float
+    strength_people: int
+    strength_pairs: int
+
+
+def parse_prior(written: str) -> Prior:
+    """Read a prior.
+
+    Raises:
+        BadStatistics: It is malformed, or its probabilities do not add up to one.
+    """
+    try:
+        value = json.loads(written)
+        return Prior(
+            version=str(value["version"]),
+            same=_table(value["same"]),
+            chance=_table(value["chance"]),
+            kin={name: Kin(_share(one["odds"], 100), _table(one["levels"])) for name, one in value["kin"].items()},
+            usual={field: _share(value["usual"][field]) for field in COUNTED},
+            known=_share(value["known"]),
+            strength_people=_count(value["strength_people"]),
+            strength_pairs=_count(value["strength_pairs"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadStatistics("the prior of linkage cannot be read, or does not add up") from None
+
+
+def _table(value: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    table = {field: tuple(_share(share) for share in value[field]) for field in FIELDS}
+    if any(len(table[field]) != levels or abs(sum(table[field]) - 1) > 1e-5 for field, levels in FIELDS.items()):
+        raise ValueError("does not add up")
+    return table
+
+
+def _share(value: object, most: float = 1.0) -> float:
+    if not isinstance(value, float) or not 0 < value < most:
+        raise ValueError("not a share")
+    return value
+
+
+def shipped_prior() -> Prior:
+    """The prior that ships with this program; its version is in every report of accuracy.
+
+    Raises:
+        BadStatistics: The installed file is damaged.
+    """
+    return parse_prior(resources.files("agency_node").joinpath("link_prior.json").read_text(encoding="utf-8"))
+
+
+# -- Posterior --------------------------------------------------------------------------------------------------------
+
+
+def posterior(asked: Description, record: Description, known: Statistics, key: bytes, prior: Prior) -> float:
+    """How likely it is that the description asked about and the record mean one person, 0 to 1.
+
+    Args:
+        asked: As it was sent.
+        record: As the agency has it now.
+        known: The agency's statistics.
+        key: Key of the statistics' hashes.
+        prior: The shipped prior.
+    """
+    levels = compare(asked, record)
+    agreed = [(field, level) for field, level in zip(FIELDS, levels, strict=True) if level != UNKNOWN]
+    same = sum(math.log(prior.same[field][level]) for field, level in agreed)
+    chance = 0.0
+    for field, level in agreed:
+        if field in COUNTED and level == FIELDS[field] - 1:
+            chance += math.log(known.frequency(field, str(getattr(record, field)), key, prior))
+        else:
+            chance += math.log(_chance(field, level, known, prior))
+    share = prior.known / (known.people + prior.strength_people)
+    # Odds of each other hypothesis against "same person"; 600 keeps the exponential finite.
+    stranger = math.exp(min(chance - same, 600.0)) * (1 - share) / share
+    related = 0.0
+    for kin in prior.kin.values():
+        alike = sum(math.log(kin.levels[field][level]) for field, level in agreed)
+        related += kin.odds * math.exp(min(alike - same, 600.0))
+    certain = 1 / (1 + stranger + related)
+    if certain < POSSIBLE <= 1 / (1 + stranger) and not _contradicts(levels):
+        return POSSIBLE
+    return certain
+
+
+def _contradicts(levels: Levels) -> bool:
+    """First name and birth date both speak against: a relative, as far as one can tell."""
+    first, _, dob, *_ = levels
+    return 0 <= first <= 1 and 0 <= dob <= 2
+
+
+def _chance(field: str, level: int, known: Statistics, prior: Prior) -> float:
+    seen = known.pairs.get(field, ())
+    usual = prior.chance[field][level] * prior.strength_pairs
+    return ((seen[level] if seen else 0) + usual) / (sum(seen) + prior.strength_pairs)
+
+
+# -- Fitting ----------------------------------------------------------------------------------------------------------
+
+
+def fit_m(
+    candidates: Sequence[Levels],
+    others: Sequence[tuple[float, Mapping[str, Sequence[float]]]],
+    pairs: int,
+    rounds: int = 200,
+) -> tuple[dict[str, tuple[float, ...]], float]:
+    """Learn m from candidate pairs that nobody has labelled, by expectation and maximisation.
+
+    After Winkler, https://www.census.gov/content/dam/Census/library/working-papers/2000/adrm/rr2000-05.pdf: u is held
+    fixed, since the few candidates say nothing about chance; m and the number of true pairs are learnt. Shares are
+    those of *all* pairs, of which the candidates are the few that share a match key.
+
+    Args:
+        candidates: Levels of each candidate pair.
+        others: The hypotheses beside "same person": share of all pairs, and probabilities by field.
+        pairs: How many pairs there are in all, candidates or not.
+        rounds: Most rounds.
+
+    Returns:
+        Field -> probability of each level, and the number of true pairs among the candidates.
+
+    Raises:
+        ValueError: There are no candidates.
+    """
+    patterns = Counter(candidates)
+    if not patterns or pairs < len(candidates):
+        raise ValueError("there are no candidates to learn from, or more than pairs")
+    fixed = [(weight, _logs(table)) for weight, table in others]
+    background = {
+        pattern: sum(weight * math.exp(_sum(table, pattern)) for weight, table in fixed) for pattern in patterns
+    }
+    m: dict[str, tuple[float, ...]] = {field: _rising(levels) for field, levels in FIELDS.items()}
+    share = 0.3 * len(candidates) / pairs
+    true = 0.0
+    for _ in range(rounds):
+        logs = _logs(m)
+        weights = {field: [0.5] * levels for field, levels in FIELDS.items()}
+        true = 0.0
+        for pattern, count in patterns.items():
+            mine = share * math.exp(_sum(logs, pattern))
+            expected = count * mine / (mine + background[pattern])
+            true += expected
+            for field, level in zip(FIELDS, pattern, strict=True):
+                if level >= 0:
+                    weights[field][level] += expected
+        learnt = {field: tuple(weight / sum(row) for weight in row) for field, row in weights.items()}
+        moved = max(abs(a - b) for field in FIELDS for a, b in zip(learnt[field], m[field], strict=True))
+        m, share = learnt, max(true / pairs, 1e-12)
+        if moved < 1e-6:
+            break
+    return m, true
+
+
+def _logs(table: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    return {field: [math.log(share) for share in table[field]] for field in FIELDS}
+
+
+def _sum(logs: Mapping[str, Sequence[float]], pattern: Levels) -> float:
+    return sum(logs[field][level] for field, level in zip(FIELDS, pattern, strict=True) if level >= 0)
+
+
+def _rising(levels: int) -> tuple[float, ...]:
+    """A first guess at m: the higher a level of agreement, the likelier."""
+    raw = [(1 + level) ** 2 for level in range(levels)]
+    raw[-1] = 2 * sum(raw)
+    return tuple(value / sum(raw) for value in raw)
