@@ -13,7 +13,7 @@ from voprf.ristretto import BlindedInput, Client, Evaluator
 
 from accord.canonical import lp
 from accord.linkage import (
-    MAX_ELEMENTS,
+    MAX_BATCH,
     SIZES,
     BadElement,
     BadProof,
@@ -212,18 +212,18 @@ def test_too_many_elements_are_refused() -> None:
     """One call may not occupy a server."""
     _, [element] = blind([b"one"])
     with pytest.raises(BadElement):
-        KEY.evaluate([element] * (MAX_ELEMENTS + 1))
+        KEY.evaluate([element] * (MAX_BATCH + 1))
 
 
-@given(st.integers(0, MAX_ELEMENTS), st.sampled_from(SIZES))
+@given(st.integers(0, MAX_BATCH), st.sampled_from(SIZES))
 def test_sizes_are_few(count: int, floor: int) -> None:
-    """T-LNK-1: the sizes seen at a server are eighteen, never a count."""
+    """T-LNK-1: the sizes seen at a server are twelve, never a count."""
     size = padded_size(count, floor)
 
     assert size in SIZES
     assert size >= max(count, floor)
     with pytest.raises(ValueError, match="at most"):
-        padded_size(MAX_ELEMENTS + 1)
+        padded_size(MAX_BATCH + 1)
 
 
 @given(st.binary(min_size=64, max_size=64), st.text(max_size=20), st.text(max_size=20), st.integers(0, 255))

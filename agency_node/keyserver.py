@@ -1,0 +1,460 @@
+"""The steward's key server: the second of the two that turn match keys into tokens, and the only one for subject tags.
+
+    EvaluateRequest -> who -> form -> ledger head -> key of the epoch -> allowance -> evaluate, family by family
+        -> EvaluateResponse
+
+It is run by somebody who is not the broker's operator. It sees uniformly random
+points and nothing else (T-LNK-1), and only agencies may call it: with the
+broker's certificate nobody gets a subject tag. Agencies bring the newest ledger
+head they have countersigned; the steward compares what all of them saw, so a
+broker that shows two histories is found out even if it keeps the agencies'
+alarms from each other (T-AUD-6).
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc.aio
+
+from accord.checkpoint import Checkpoint, open_note
+from accord.identity import FAMILIES, SUBJECT_FAMILIES
+from accord.linkage import MAX_ELEMENTS, FamilyKey
+from accord.reasons import Problem
+from accord.v1 import keys_pb2, keys_pb2_grpc
+from agency_node.events import Event, log
+
+MAX_REQUEST_BYTES: Final = 65_536
+"""Largest request: 1,000 elements of 32 bytes, their framing, and a ledger head."""
+
+ASK: Final = keys_pb2.KEY_USE_ASK
+INDEX: Final = keys_pb2.KEY_USE_INDEX
+SUBJECT: Final = keys_pb2.KEY_USE_SUBJECT
+_USES: Final[Mapping[int, str]] = {ASK: "ask", INDEX: "index", SUBJECT: "subject"}
+_MATCH_IDS: Final = frozenset(family.id for family in FAMILIES)
+_SUBJECT_IDS: Final = frozenset(family.id for family in SUBJECT_FAMILIES)
+
+Keys = Mapping[str, Mapping[str, FamilyKey]]
+"""Epoch -> family id -> key. Two epochs while the keys are being changed, otherwise one."""
+
+
+class NotAnAgency(Problem):
+    """The certificate names no agency."""
+
+    reason = "NOT_ALLOWED"
+
+
+class BadBatches(Problem):
+    """Unknown use or family, a family twice, or too much for one call."""
+
+    reason = "BAD_REQUEST"
+
+
+class WrongEpoch(Problem):
+    """There are no keys for this epoch."""
+
+    reason = "WRONG_EPOCH"
+
+
+class QuotaExceeded(Problem):
+    """The agency's allowance for today is used up."""
+
+    reason = "QUOTA_EXCEEDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many elements an agency may have evaluated for each family in a day, padding included.
+
+    Attributes:
+        ask: To ask questions or record agreements. A person takes 1 to 12 elements of a family.
+        index: To build or refresh an index.
+        subject: To make subject tags, one element of a family for a person.
+    """
+
+    ask: int = 5_000
+    index: int = 200_000
+    subject: int = 2_000
+
+
+class Counters(Protocol):
+    """Counts what each agency used."""
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """Count elements of several families, all of them or none.
+
+        Args:
+            day: Days since 1970-01-01.
+            agency: The agency.
+            use: ask, index or subject.
+            wanted: Elements by family.
+            most: Allowed for each family on that day.
+
+        Returns:
+            False when one family would go over; then nothing is counted.
+        """
+
+
+class MemoryCounters:
+    """Counts until the process ends; for tests and pilots."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._day = 0
+        self._used: Counter[tuple[str, str, str]] = Counter()
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """As `Counters.take`."""
+        if day != self._day:
+            self._day = day
+            self._used.clear()
+        if any(self._used[agency, use, family] + count > most for family, count in wanted.items()):
+            return False
+        for family, count in wanted.items():
+            self._used[agency, use, family] += count
+        return True
+
+
+class StoredCounters:
+    """Counts in a SQLite file of its own, so that a restart gives nothing back.
+
+    Commits are not synced one by one: after a power failure the last few calls may be uncounted, which no guesser can
+    bring about (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it."""
+        self._connection = _opened(path)
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS used (day INTEGER, agency TEXT, use TEXT, family TEXT,"
+            " elements INTEGER NOT NULL, PRIMARY KEY (day, agency, use, family)) WITHOUT ROWID"
+        )
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """As `Counters.take`."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            self._connection.execute("DELETE FROM used WHERE day < ?", (day - 1,))
+            rows = self._connection.execute(
+                "SELECT family, elements FROM used WHERE day = ? AND agency = ? AND use = ?", (day, agency, use)
+            )
+            used = dict(rows.fetchall())
+            if any(used.get(family, 0) + count > most for family, count in wanted.items()):
+                return False
+            self._connection.executemany(
+                "INSERT INTO used VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
+                [(day, agency, use, family, count) for family, count in wanted.items()],
+            )
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The broker's ledger, whose heads agencies report.
+
+    Attributes:
+        origin: Its name in checkpoints.
+        public: Its Ed25519 public key, 32 raw bytes.
+    """
+
+    origin: str
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A ledger head as an agency reported it.
+
+    Attributes:
+        agency: Who brought it.
+        size: Number of entries.
+        root: Root of the tree, 32 bytes.
+        note: The signed note, the evidence.
+    """
+
+    agency: str
+    size: int
+    root: bytes
+    note: str
+
+
+class Heads(Protocol):
+    """Keeps the heads that agencies reported."""
+
+    def report(self, head: Head) -> Head | None:
+        """Keep a head.
+
+        Returns:
+            A head kept before with the same size and another root: then the broker has shown two histories.
+        """
+
+    def newest(self) -> Mapping[str, int]:
+        """Size of the largest head that each agency has reported."""
+
+
+class MemoryHeads:
+    """Keeps heads until the process ends; for tests and pilots."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._heads: dict[int, dict[bytes, Head]] = {}
+        self._newest: dict[str, int] = {}
+
+    def report(self, head: Head) -> Head | None:
+        """As `Heads.report`."""
+        self._newest[head.agency] = max(head.size, self._newest.get(head.agency, 0))
+        same_size = self._heads.setdefault(head.size, {})
+        same_size.setdefault(head.root, head)
+        return next((other for other in same_size.values() if other.root != head.root), None)
+
+    def newest(self) -> Mapping[str, int]:
+        """As `Heads.newest`."""
+        return dict(self._newest)
+
+
+class StoredHeads:
+    """Keeps heads in a SQLite file, which may be that of `StoredCounters`: evidence outlives the process.
+
+    Only the first note of every root is kept, and of the newest 100,000 sizes.
+    """
+
+    _KEPT: Final = 100_000
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it."""
+        self._connection = _opened(path)
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS head (size INTEGER, root BLOB, agency TEXT NOT NULL, note TEXT NOT NULL,"
+            " PRIMARY KEY (size, root)) WITHOUT ROWID"
+        )
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS newest (agency TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID"
+        )
+
+    def report(self, head: Head) -> Head | None:
+        """As `Heads.report`."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            self._connection.execute(
+                "INSERT INTO newest VALUES (?, ?) ON CONFLICT DO UPDATE SET size = max(size, excluded.size)",
+                (head.agency, head.size),
+            )
+            self._connection.execute(
+                "INSERT INTO head VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (head.size, head.root, head.agency, head.note),
+            )
+            other = self._connection.execute(
+                "SELECT agency, size, root, note FROM head WHERE size = ? AND root != ?", (head.size, head.root)
+            ).fetchone()
+            if other is None:
+                # Two roots of one size are evidence and stay for ever.
+                self._connection.execute(
+                    "DELETE FROM head WHERE size < ? AND size NOT IN"
+                    " (SELECT size FROM head GROUP BY size HAVING count(*) > 1)",
+                    (head.size - self._KEPT,),
+                )
+        return Head(*other) if other else None
+
+    def newest(self) -> Mapping[str, int]:
+        """As `Heads.newest`."""
+        return dict(self._connection.execute("SELECT agency, size FROM newest").fetchall())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def family_keys(seed: bytes, subject_seed: bytes, epoch: str) -> Mapping[str, FamilyKey]:
+    """The steward's keys of one epoch, by family.
+
+    Args:
+        seed: 32 secret random bytes, for match keys.
+        subject_seed: 32 other secret random bytes, for subject tags; kept as long as the ledger is.
+        epoch: The linkage epoch.
+    """
+    return {family.id: FamilyKey(seed, epoch, family.id) for family in FAMILIES} | {
+        family.id: FamilyKey(subject_seed, epoch, family.id) for family in SUBJECT_FAMILIES
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Blinded elements of one family, 32 bytes each."""
+
+    family: str
+    blinded: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Evaluated elements of one family in the order received, and one proof over all of them, 64 bytes."""
+
+    family: str
+    evaluated: Sequence[bytes]
+    proof: bytes
+
+
+async def evaluate(
+    batches: Sequence[Batch],
+    *,
+    agency: str,
+    epoch: str,
+    use: int,
+    day: int,
+    keys: Keys,
+    counters: Counters,
+    allowance: Allowance,
+) -> list[Output]:
+    """Evaluate blinded elements, giving way to other work after every family.
+
+    Args:
+        batches: At most one for each family, at most MAX_ELEMENTS elements in all.
+        agency: Who calls, as its certificate says; "" when it names no agency.
+        epoch: The linkage epoch wanted.
+        use: ASK, INDEX or SUBJECT; the last goes with the subject families, the others with the match-key families.
+        day: Today, days since 1970-01-01.
+        keys: The keys there are.
+        counters: What was used so far.
+        allowance: What this agency may use.
+
+    Returns:
+        One output for each batch, in their order.
+
+    Raises:
+        NotAnAgency: The certificate names no agency.
+        BadBatches: Unknown use or family, a family twice, nothing or too much.
+        WrongEpoch: No keys for this epoch.
+        QuotaExceeded: One family's allowance for today does not reach; nothing was evaluated.
+        accord.linkage.BadElement: An element is not of the right form, or there are too many under one proof.
+    """
+    if not agency:
+        raise NotAnAgency("the certificate names no agency")
+    if use not in _USES:
+        raise BadBatches("tokens are made to ask, to index or for subject tags")
+    wanted = {batch.family: len(batch.blinded) for batch in batches}
+    if len(wanted) != len(batches) or not 1 <= sum(wanted.values()) <= MAX_ELEMENTS:
+        raise BadBatches(f"one batch for each family and at most {MAX_ELEMENTS} elements are taken")
+    of_epoch = keys.get(epoch)
+    if of_epoch is None:
+        raise WrongEpoch("there are no keys for this epoch")
+    # A subject family for any other use, an index above all, would make the broker's pseudonyms of people enumerable.
+    if not wanted.keys() <= of_epoch.keys() & (_SUBJECT_IDS if use == SUBJECT else _MATCH_IDS):
+        raise BadBatches("a family is not one of this epoch's, or not for this use")
+    most = {ASK: allowance.ask, INDEX: allowance.index, SUBJECT: allowance.subject}[use]
+    if not counters.take(day, agency, _USES[use], wanted, most):
+        log.warning(Event.KEY_QUOTA_EXCEEDED, agency=agency, use=_USES[use])
+        raise QuotaExceeded("the allowance of one family is used up for today")
+    outputs = []
+    for batch in batches:
+        evaluated, proof = of_epoch[batch.family].evaluate(batch.blinded)
+        outputs.append(Output(batch.family, evaluated, proof))
+        await asyncio.sleep(0)
+    return outputs
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class KeyServer(keys_pb2_grpc.KeyServiceServicer):
+    """gRPC in, gRPC out."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        agency_of: Callable[[Context], str],
+        ledger: Ledger,
+        heads: Heads,
+        counters: Counters,
+        allowances: Mapping[str, Allowance] | None = None,
+        otherwise: Allowance = Allowance(),
+        alarm: Callable[[Head, Head], None] = lambda one, other: None,
+        today: Callable[[], int] = lambda: int(time.time() // 86_400),
+    ) -> None:
+        """Set up the service.
+
+        Args:
+            keys: The keys of every epoch served.
+            agency_of: The agency that a call's certificate names; "" when it names none.
+            ledger: The broker's ledger.
+            heads: Keeps the heads that agencies report.
+            counters: Counts what is used.
+            allowances: Of the agencies that have an allowance of their own.
+            otherwise: Of every other agency.
+            alarm: Told of two heads that contradict each other, beside the log.
+            today: Days since 1970-01-01.
+        """
+        self._keys = keys
+        self._ledger = ledger
+        self._heads = heads
+        self._alarm = alarm
+        self._agency_of = agency_of
+        self._counters = counters
+        self._allowances = allowances or {}
+        self._otherwise = otherwise
+        self._today = today
+
+    async def Evaluate(self, request: keys_pb2.EvaluateRequest, context: Context) -> keys_pb2.EvaluateResponse:
+        """Evaluate blinded elements.
+
+        Raises:
+            accord.checkpoint.BadCheckpoint: The head brought along is not one of the broker's ledger.
+            Problem: See `evaluate`.
+        """
+        started = time.perf_counter()
+        agency = self._agency_of(context)
+        if request.ByteSize() > MAX_REQUEST_BYTES:
+            raise BadBatches("the request is too large")
+        if agency and request.checkpoint:
+            self._compare(agency, request.checkpoint)
+        outputs = await evaluate(
+            [Batch(batch.family, batch.blinded) for batch in request.batches],
+            agency=agency,
+            epoch=request.epoch,
+            use=request.use,
+            day=self._today(),
+            keys=self._keys,
+            counters=self._counters,
+            allowance=self._allowances.get(agency, self._otherwise),
+        )
+        log.info(
+            Event.KEY_EVALUATION,
+            agency=agency,
+            use=_USES[request.use],
+            families=len(outputs),
+            elements=sum(len(output.evaluated) for output in outputs),
+            elapsed_ms=round(1_000 * (time.perf_counter() - started)),
+        )
+        return keys_pb2.EvaluateResponse(
+            outputs=[
+                keys_pb2.FamilyOutput(family=output.family, evaluated=output.evaluated, proof=output.proof)
+                for output in outputs
+            ]
+        )
+
+    def _compare(self, agency: str, note: str) -> None:
+        """Keep a head; alarm when another agency was shown another history. The tokens are given all the same."""
+        found: Checkpoint = open_note(note, self._ledger.origin, self._ledger.public)
+        head = Head(agency, found.size, found.root, note)
+        other = self._heads.report(head)
+        if other is not None:
+            log.error(Event.HEADS_DIFFER, agency=agency, size=found.size)
+            self._alarm(head, other)

@@ -1,0 +1,305 @@
+"""The broker's key server: the first of the two that turn match keys into tokens.
+
+    EvaluateRequest -> who -> form -> key of the epoch -> allowance -> evaluate, family by family -> EvaluateResponse
+
+It sees uniformly random points and nothing else (T-LNK-1). What it could still
+help with is guessing, so every agency has a daily allowance for each family and
+use, counted before anything is evaluated. It has no keys for subject tags: those
+are the steward's alone.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import grpc.aio
+
+from accord.identity import FAMILIES
+from accord.linkage import MAX_ELEMENTS, FamilyKey
+from accord.reasons import Problem
+from accord.v1 import keys_pb2, keys_pb2_grpc
+from broker.events import Event, log
+
+MAX_REQUEST_BYTES: Final = 65_536
+"""Largest request: 1,000 elements of 32 bytes, their framing, and a ledger head."""
+
+ASK: Final = keys_pb2.KEY_USE_ASK
+INDEX: Final = keys_pb2.KEY_USE_INDEX
+_USES: Final[Mapping[int, str]] = {ASK: "ask", INDEX: "index"}
+
+Keys = Mapping[str, Mapping[str, FamilyKey]]
+"""Epoch -> family id -> key. Two epochs while the keys are being changed, otherwise one."""
+
+
+class NotAnAgency(Problem):
+    """The certificate names no agency."""
+
+    reason = "NOT_ALLOWED"
+
+
+class BadBatches(Problem):
+    """Unknown use or family, a family twice, or too much for one call."""
+
+    reason = "BAD_REQUEST"
+
+
+class WrongEpoch(Problem):
+    """There are no keys for this epoch."""
+
+    reason = "WRONG_EPOCH"
+
+
+class QuotaExceeded(Problem):
+    """The agency's allowance for today is used up."""
+
+    reason = "QUOTA_EXCEEDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many elements an agency may have evaluated for each family in a day, padding included.
+
+    Attributes:
+        ask: To ask questions or record agreements. A person takes 1 to 12 elements of a family.
+        index: To build or refresh an index.
+    """
+
+    ask: int = 5_000
+    index: int = 200_000
+
+
+class Counters(Protocol):
+    """Counts what each agency used."""
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """Count elements of several families, all of them or none.
+
+        Args:
+            day: Days since 1970-01-01.
+            agency: The agency.
+            use: ask or index.
+            wanted: Elements by family.
+            most: Allowed for each family on that day.
+
+        Returns:
+            False when one family would go over; then nothing is counted.
+        """
+
+
+class MemoryCounters:
+    """Counts until the process ends; for tests and pilots."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._day = 0
+        self._used: Counter[tuple[str, str, str]] = Counter()
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """As `Counters.take`."""
+        if day != self._day:
+            self._day = day
+            self._used.clear()
+        if any(self._used[agency, use, family] + count > most for family, count in wanted.items()):
+            return False
+        for family, count in wanted.items():
+            self._used[agency, use, family] += count
+        return True
+
+
+class StoredCounters:
+    """Counts in a SQLite file of its own, so that a restart gives nothing back.
+
+    Commits are not synced one by one: after a power failure the last few calls may be uncounted, which no guesser can
+    bring about (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it."""
+        path.touch(mode=0o600, exist_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS used (day INTEGER, agency TEXT, use TEXT, family TEXT,"
+            " elements INTEGER NOT NULL, PRIMARY KEY (day, agency, use, family)) WITHOUT ROWID"
+        )
+
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+        """As `Counters.take`."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            self._connection.execute("DELETE FROM used WHERE day < ?", (day - 1,))
+            rows = self._connection.execute(
+                "SELECT family, elements FROM used WHERE day = ? AND agency = ? AND use = ?", (day, agency, use)
+            )
+            used = dict(rows.fetchall())
+            if any(used.get(family, 0) + count > most for family, count in wanted.items()):
+                return False
+            self._connection.executemany(
+                "INSERT INTO used VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
+                [(day, agency, use, family, count) for family, count in wanted.items()],
+            )
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def family_keys(seed: bytes, epoch: str) -> Mapping[str, FamilyKey]:
+    """The broker's keys of one epoch, by family.
+
+    Args:
+        seed: 32 secret random bytes.
+        epoch: The linkage epoch.
+    """
+    return {family.id: FamilyKey(seed, epoch, family.id) for family in FAMILIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Blinded elements of one family, 32 bytes each."""
+
+    family: str
+    blinded: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Evaluated elements of one family in the order received, and one proof over all of them, 64 bytes."""
+
+    family: str
+    evaluated: Sequence[bytes]
+    proof: bytes
+
+
+async def evaluate(
+    batches: Sequence[Batch],
+    *,
+    agency: str,
+    epoch: str,
+    use: int,
+    day: int,
+    keys: Keys,
+    counters: Counters,
+    allowance: Allowance,
+) -> list[Output]:
+    """Evaluate blinded elements, giving way to other work after every family.
+
+    Args:
+        batches: At most one for each family, at most MAX_ELEMENTS elements in all.
+        agency: Who calls, as its certificate says; "" when it names no agency.
+        epoch: The linkage epoch wanted.
+        use: ASK or INDEX.
+        day: Today, days since 1970-01-01.
+        keys: The keys there are.
+        counters: What was used so far.
+        allowance: What this agency may use.
+
+    Returns:
+        One output for each batch, in their order.
+
+    Raises:
+        NotAnAgency: The certificate names no agency.
+        BadBatches: Unknown use or family, a family twice, nothing or too much.
+        WrongEpoch: No keys for this epoch.
+        QuotaExceeded: One family's allowance for today does not reach; nothing was evaluated.
+        accord.linkage.BadElement: An element is not of the right form, or there are too many under one proof.
+    """
+    if not agency:
+        raise NotAnAgency("the certificate names no agency")
+    if use not in _USES:
+        raise BadBatches("tokens are made to ask or to index")
+    wanted = {batch.family: len(batch.blinded) for batch in batches}
+    if len(wanted) != len(batches) or not 1 <= sum(wanted.values()) <= MAX_ELEMENTS:
+        raise BadBatches(f"one batch for each family and at most {MAX_ELEMENTS} elements are taken")
+    of_epoch = keys.get(epoch)
+    if of_epoch is None:
+        raise WrongEpoch("there are no keys for this epoch")
+    if not wanted.keys() <= of_epoch.keys():
+        raise BadBatches("a family is not one of this epoch's")
+    most = allowance.ask if use == ASK else allowance.index
+    if not counters.take(day, agency, _USES[use], wanted, most):
+        log.warning(Event.KEY_QUOTA_EXCEEDED, caller_agency=agency, use=_USES[use])
+        raise QuotaExceeded("the allowance of one family is used up for today")
+    outputs = []
+    for batch in batches:
+        evaluated, proof = of_epoch[batch.family].evaluate(batch.blinded)
+        outputs.append(Output(batch.family, evaluated, proof))
+        await asyncio.sleep(0)
+    return outputs
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class KeyServer(keys_pb2_grpc.KeyServiceServicer):
+    """gRPC in, gRPC out."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        agency_of: Callable[[Context], str],
+        counters: Counters,
+        allowances: Mapping[str, Allowance] | None = None,
+        otherwise: Allowance = Allowance(),
+        today: Callable[[], int] = lambda: int(time.time() // 86_400),
+    ) -> None:
+        """Set up the service.
+
+        Args:
+            keys: The keys of every epoch served.
+            agency_of: The agency that a call's certificate names; "" when it names none.
+            counters: Counts what is used.
+            allowances: Of the agencies that have an allowance of their own.
+            otherwise: Of every other agency.
+            today: Days since 1970-01-01.
+        """
+        self._keys = keys
+        self._agency_of = agency_of
+        self._counters = counters
+        self._allowances = allowances or {}
+        self._otherwise = otherwise
+        self._today = today
+
+    async def Evaluate(self, request: keys_pb2.EvaluateRequest, context: Context) -> keys_pb2.EvaluateResponse:
+        """Evaluate blinded elements.
+
+        Raises:
+            Problem: See `evaluate`.
+        """
+        started = time.perf_counter()
+        agency = self._agency_of(context)
+        if request.ByteSize() > MAX_REQUEST_BYTES:
+            raise BadBatches("the request is too large")
+        outputs = await evaluate(
+            [Batch(batch.family, batch.blinded) for batch in request.batches],
+            agency=agency,
+            epoch=request.epoch,
+            use=request.use,
+            day=self._today(),
+            keys=self._keys,
+            counters=self._counters,
+            allowance=self._allowances.get(agency, self._otherwise),
+        )
+        log.info(
+            Event.KEY_EVALUATION,
+            caller_agency=agency,
+            use=_USES[request.use],
+            families=len(outputs),
+            elements=sum(len(output.evaluated) for output in outputs),
+            elapsed_ms=round(1_000 * (time.perf_counter() - started)),
+        )
+        return keys_pb2.EvaluateResponse(
+            outputs=[
+                keys_pb2.FamilyOutput(family=output.family, evaluated=output.evaluated, proof=output.proof)
+                for output in outputs
+            ]
+        )
