@@ -14,9 +14,8 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from accord.canonical import decode_object
-from accord.identity import FAMILIES, Description, MatchKey, describe, entries, match_keys
+from accord.identity import Description, MatchKey, describe, entries, match_keys
 from accord.linkage import tag
-from agency_node.exposure import chance, coverage
 from agency_node.index import (
     BATCH,
     Built,
@@ -479,7 +478,7 @@ def test_progress_is_told_after_every_batch(store: Engine) -> None:
     assert [Progress(101, 101, 0)] == second
 
 
-# ---- statistics and exposure ----------------------------------------------------------------------------------------
+# ---- statistics ----------------------------------------------------------------------------------------
 
 
 def test_statistics_for_scoring_come_with_the_key_of_their_hashes(store: Engine) -> None:
@@ -518,59 +517,3 @@ def test_what_is_stored_of_values_is_keyed(store: Engine) -> None:
     counts = json.loads(written or "{}")["counts"]["last"]
     assert [5] == list(counts.values())
     assert "thorley" not in str(written)
-
-
-@pytest.mark.parametrize("postcodes", [4, 8])
-def test_guessing_reaches_as_much_as_the_quota_buys_of_the_values(postcodes: int) -> None:
-    """T-LNK-6, by hand: 200 guesses among the estimated birth dates in so many postcodes, all equally common."""
-    people = [
-        describe(date_of_birth=f"{1950 + n}-{1 + n % 12:02}-{1 + n % 28:02}", postcode=f"MD{1 + n % postcodes} 1AA")
-        for n in range(64)
-    ]
-
-    reached = coverage(people, 100)
-
-    # 64 dates, each seen once: Chao's estimate is 64 + 64 * 64 / 2.
-    assert reached["dob.x pc.x"] == pytest.approx(100 * 2 / ((64 + 64 * 64 / 2) * postcodes))
-
-
-def test_a_larger_quota_never_reaches_less() -> None:
-    """T-LNK-6: the more people an agency may index, the more it could guess."""
-    people = [person(n) for n in range(200)]
-
-    small, large = coverage(people, 200), coverage(people, 2_000)
-
-    assert {family.id for family in FAMILIES} - {"nhs.x"} == set(small)
-    assert all(0 < small[family] < large[family] <= 1 for family in small)
-
-
-def test_a_quota_that_exhausts_the_values_reaches_everybody() -> None:
-    """T-LNK-6, by hand: two people share every value, so each field has one value and each family one key or so."""
-    twins = [describe(first_name="Al", last_name="Ng", date_of_birth="2000-01-02", postcode="MD1 1AA")] * 2
-
-    assert {1.0} == set(coverage(twins, 2).values())
-
-
-def test_chance_tells_strangers_from_relatives_and_double_records() -> None:
-    """T-LNK-4: what opens for somebody who is not held, in three kinds; nobody shares a key in the control."""
-    apart = [
-        describe(first_name=first, last_name=last, date_of_birth=born, address=where, postcode=postcode)
-        for first, last, born, where, postcode in (
-            ("Jamie", "Thorley", "2013-03-09", "14 Larkspur Rise", "MD4 7QT"),
-            ("Anne", "Calloway", "1988-05-21", "9 Quarry Mead", "MD2 3HB"),
-            ("Bronagh", "Okonjo", "1971-11-30", "2 Mill Row", "MD9 1XY"),
-            ("Kwame", "Adeyemi", "1990-07-14", "77 Harbour Street", "MD1 5AB"),
-        )
-    ]
-    double = replace(apart[0], street="elsewhere", postcode="md88zz")
-    twin = replace(apart[1], first="beatrice")
-    stranger = replace(apart[2], first="bronwen", last="okonjo", postcode="md66cc", street="far away", number="5")
-    namesake = replace(stranger, last="okonjor", former_last=())
-
-    alone = chance(apart, 4)
-    crowded = chance([*apart, double, twin], 6)
-    met = chance([*apart, namesake], 5)
-
-    assert (0.0, 0.0, 0.0) == (alone.again, alone.near, alone.strangers)
-    assert (2 / 6, 2 / 6, 0.0) == (crowded.again, crowded.near, crowded.strangers)
-    assert (0.0, 0.0, 2 / 5) == (met.again, met.near, met.strangers)
