@@ -48,10 +48,21 @@ DELIVERIES: Final = {
 class Bundle(Protocol):
     """The policy bundle in force."""
 
-    revision: str
-    data: bytes
-    catalogue: bytes
-    catalogue_digest: str
+    @property
+    def revision(self) -> str:
+        """Its revision."""
+
+    @property
+    def data(self) -> bytes:
+        """The signed archive."""
+
+    @property
+    def catalogue(self) -> bytes:
+        """Canonical bytes of its catalogue."""
+
+    @property
+    def catalogue_digest(self) -> str:
+        """SHA-256 of them, hexadecimal."""
 
 
 class Agreements(Protocol):

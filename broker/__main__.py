@@ -1,0 +1,279 @@
+"""Wiring only: read what settings name, build the parts, serve, stop cleanly. The one place that sees everything."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+import uuid_utils
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from accord import bundle as bundles
+from accord import catalogue
+from accord.reasons import Problem
+from accord.v1 import (
+    agreements_pb2_grpc,
+    audit_pb2_grpc,
+    broker_pb2_grpc,
+    directory_pb2_grpc,
+    keys_pb2_grpc,
+    node_pb2_grpc,
+)
+from broker import decide, events, keys, keyserver, metrics, service
+from broker.agreements import Agreements
+from broker.ask import Heard, ask
+from broker.decide import Decider, Facts, Rules
+from broker.directory import DirectoryFile
+from broker.dispatch import Dispatcher
+from broker.engines.regorus import Regorus
+from broker.events import Event, log
+from broker.gate import Gate
+from broker.ledger import LedgerReading, QuestionLedger
+from broker.release import compose
+from broker.sequencer import Sequencer, Writer
+from broker.sessions import Sessions
+from broker.settings import BrokerSettings
+from broker.stages import Asked, Released
+from broker.store import open_store
+
+MAX_ASK_BYTES: Final = 1024 * 1024 + 64 * 1024
+"""An Ask of at most 1 MiB, with room for its frame."""
+AGENCY: Final = frozenset({"agency"})
+MEMBERS: Final = frozenset({"agency", "steward", "broker"})
+ALLOW: Final = {
+    "accord.v1.BrokerService": AGENCY,
+    "accord.v1.NodeSessionService": AGENCY,
+    "accord.v1.AgreementService": AGENCY,
+    "accord.v1.KeyService": AGENCY,
+    "accord.v1.DirectoryService": MEMBERS,
+    # Heads and proofs are hashes. Records say which agencies were asked together, which no agency may learn.
+    "accord.v1.AuditService": MEMBERS,
+    "/accord.v1.AuditService/ListEntries": frozenset({"broker"}),
+    "grpc.health.v1.Health": MEMBERS,
+}
+STREAMS: Final = frozenset({"/accord.v1.NodeSessionService/Attach"})
+OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_ASK_BYTES),
+    ("grpc.max_send_message_length", 2 * 1024 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 512),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.so_reuseport", 0),
+)
+HEALTH_EVERY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy bundle in force, as a file and as rules."""
+
+    data: bytes
+    revision: str
+    catalogue: bytes
+    catalogue_digest: str
+    rules: Rules
+
+
+def load_policy(path: Path, directory: DirectoryFile) -> Policy:
+    """Read, verify and load a policy bundle.
+
+    Raises:
+        BadBundle: It is not signed by a policy key that the directory lists, or not whole.
+        PolicyError: Its rules cannot be loaded.
+    """
+    data = keys.read(path)
+    opened = bundles.open_bundle(data, directory.current().broker.policy_public_keys())
+    rules = decide.load(opened, Regorus)
+    return Policy(data, opened.revision, opened.files[catalogue.PATH], rules.catalogue.digest, rules)
+
+
+def new_id() -> str:
+    """A fresh UUID version 7 (RFC 9562 section 5.7)."""
+    return str(uuid_utils.uuid7())
+
+
+class UnknownQuestion(Problem):
+    """The catalogue has no such question, or not in this version."""
+
+    reason = "QUESTION_UNKNOWN"
+
+
+@contextlib.asynccontextmanager
+async def running(settings: BrokerSettings) -> AsyncIterator[str]:
+    """A broker that serves until the block ends.
+
+    Args:
+        settings: What it was told.
+
+    Yields:
+        The address it listens on, host:port.
+
+    Raises:
+        Problem: A part cannot be built; nothing was served.
+    """
+    directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), time.time_ns)
+    federation = directory.current().federation
+    policy = load_policy(settings.policy_bundle, directory)
+    store = open_store(settings.database)
+    origin = directory.current().broker.ledger_origin
+    sequencer = Sequencer(Writer(store, origin, keys.read_ed25519(settings.ledger_key)))
+    sequencer.start()
+    questions = QuestionLedger(sequencer, store, time.time_ns)
+    abandoned = await questions.start()
+    await questions.activate(policy.revision, policy.catalogue_digest, "start")
+    log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
+    reading = LedgerReading(sequencer, store, federation)
+    agreements = Agreements(sequencer, store, time.time_ns)
+    sessions = Sessions()
+    dispatcher = Dispatcher(
+        sessions,
+        directory.current,
+        reading,
+        keys.read_ed25519(settings.warrant_key),
+        time.time_ns,
+        settings.node_deadline_ms / 1000,
+    )
+
+    def facts(asked: Asked) -> Facts:
+        today, touched = questions.budgets(asked)
+        return Facts(agreements.for_policy(asked), "fresh", today, touched)
+
+    decider = Decider(lambda: policy.rules, facts, new_id)
+
+    def known(asked: Asked) -> None:
+        core = asked.statement.core
+        found = policy.rules.catalogue.questions.get(core.question)
+        if found is None or found.version != core.question_version:
+            raise UnknownQuestion(core.question)
+        for target in asked.statement.broker_part.targets:
+            directory.current().agency(target.agency)
+
+    async def carry(asked: Asked, heard: Heard) -> Released:
+        started = time.monotonic()
+        core = asked.statement.core
+        log.info(
+            Event.QUESTION_ACCEPTED,
+            query_id=core.query_id,
+            caller_agency=core.agency,
+            question=core.question,
+            question_version=core.question_version,
+            purpose=core.purpose,
+            targets=len(asked.statement.broker_part.targets),
+        )
+        released = await ask(asked, decider, questions, dispatcher, compose, heard)
+        _told(asked, released, time.monotonic() - started)
+        metrics.LEDGER_SIZE.set(sequencer.head.size)
+        return released
+
+    who = service.Caller(directory.current, time.time_ns)
+    server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
+    broker_pb2_grpc.add_BrokerServiceServicer_to_server(service.Asking(who, carry, lambda: policy, known), server)
+    attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy)
+    node_pb2_grpc.add_NodeSessionServiceServicer_to_server(attaching, server)
+    agreements_pb2_grpc.add_AgreementServiceServicer_to_server(service.Agreeing(who, agreements, sessions), server)
+    directory_pb2_grpc.add_DirectoryServiceServicer_to_server(service.Handing(lambda: directory.data), server)
+    audit_pb2_grpc.add_AuditServiceServicer_to_server(service.Auditing(reading), server)
+    counters = keyserver.StoredCounters(settings.database.with_suffix(".quota"))
+    epoch = directory.current().epoch.id
+    key_server = keyserver.KeyServer(
+        keys={epoch: keyserver.family_keys(keys.read_secret(settings.key_server_seed), epoch)},
+        counters=counters,
+        agency_of=lambda context: who.peer(context).agency,
+    )
+    keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    credentials = grpc.ssl_server_credentials(
+        [(keys.read_private(settings.tls_key), keys.read(settings.tls_certificate))],
+        keys.read(settings.ca),
+        require_client_auth=True,
+    )
+    port = server.add_secure_port(settings.listen, credentials)
+    await server.start()
+    if settings.metrics is not None:
+        metrics.serve(settings.metrics)
+    watching = asyncio.create_task(_watch(health, sequencer, policy))
+    address = f"{settings.listen.rpartition(':')[0]}:{port}"
+    log.info(
+        Event.SERVICE_STARTED,
+        listening_on=address,
+        directory_version=directory.current().version,
+        policy=policy.revision,
+    )
+    try:
+        yield address
+    finally:
+        watching.cancel()
+        await server.stop(grace=2.0)
+        await sequencer.stop()
+        policy.rules.engine.close()
+        counters.close()
+        store.close()
+        log.info(Event.SERVICE_STOPPED, cause="asked")
+
+
+def _told(asked: Asked, released: Released, seconds: float) -> None:
+    core = asked.statement.core
+    answered = sum(row.delivery == "ANSWERED" for row in released.rows)
+    if released.replayed:
+        log.info(Event.QUESTION_REPLAYED, query_id=core.query_id, caller_agency=core.agency)
+        kind = "REPLAYED"
+    elif all(row.delivery == "REFUSED" for row in released.rows):
+        codes = sorted({denial.code for row in released.rows for denial in row.denials})
+        log.info(
+            Event.QUESTION_REFUSED,
+            query_id=core.query_id,
+            caller_agency=core.agency,
+            question=core.question,
+            purpose=core.purpose,
+            codes=" ".join(codes)[: events.MAX_VALUE],
+        )
+        kind = "REFUSED"
+    else:
+        log.info(
+            Event.QUESTION_RELEASED,
+            query_id=core.query_id,
+            caller_agency=core.agency,
+            question=core.question,
+            asked=len(released.rows),
+            answered=answered,
+            elapsed_ms=round(seconds * 1000),
+        )
+        kind = "RELEASED"
+    metrics.released(released, kind, seconds)
+
+
+async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -> None:
+    """SERVING only while this process can decide, sign and write its ledger."""
+    while True:
+        try:
+            await sequencer.probe()
+            await policy.rules.engine.decide(decide.ENTRYPOINT, b"{}")
+            able = True
+        except Problem as problem:
+            # The empty question has no targets: an engine that works decides it, one that does not raises.
+            able = False
+            log.error(Event.LEDGER_FAILED, reason=problem.reason)
+        serving = health_pb2.HealthCheckResponse.SERVING if able else health_pb2.HealthCheckResponse.NOT_SERVING
+        await health.set("", serving)
+        await asyncio.sleep(HEALTH_EVERY_S)
+
+
+async def serve(settings: BrokerSettings) -> None:
+    """Serve until told to stop (SIGTERM or Ctrl-C)."""
+    events.configure(settings.log_level)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(settings):
+        await stopping.wait()

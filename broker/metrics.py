@@ -1,0 +1,30 @@
+"""Counts for the operator, on this machine only. No label ever tells of a person or a question's subject."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from broker.stages import Released
+
+REGISTRY: Final = CollectorRegistry()
+QUESTIONS: Final = Counter("accord_questions", "Questions that ended, by record kind", ["kind"], registry=REGISTRY)
+ROWS: Final = Counter(
+    "accord_answers", "Agency rows, by agency and delivery", ["agency", "delivery"], registry=REGISTRY
+)
+SECONDS: Final = Histogram("accord_question_seconds", "Time from question to release", registry=REGISTRY)
+ATTACHED: Final = Gauge("accord_node_up", "Whether an agency's node is attached", ["agency"], registry=REGISTRY)
+LEDGER_SIZE: Final = Gauge("accord_ledger_entries", "Entries in the ledger", registry=REGISTRY)
+
+
+def released(one: Released, kind: str, seconds: float) -> None:
+    """Count one question that ended."""
+    QUESTIONS.labels(kind).inc()
+    SECONDS.observe(seconds)
+    for row in one.rows:
+        ROWS.labels(row.agency, row.delivery).inc()
+
+
+def serve(address: str) -> None:
+    """Serve /metrics on a loopback address, host:port."""
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host.strip("[]"), registry=REGISTRY)
