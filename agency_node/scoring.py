@@ -234,17 +234,19 @@ class Statistics:
         return max(self.counts.get(field, {}).get(_hashed(field, value, key), 1) - 1, 0)
 
     def frequency(self, field: str, value: str, key: bytes, prior: "Prior") -> float:
-        """The share of other people who have this value, blended with what is usual.
+        """The share of other people who have this value.
+
+        What is usual counts as one sighting: that none of 3,000 people shares a birth date does not make the date any
+        rarer than dates are.
 
         Args:
             field: One of COUNTED.
             value: Normalised.
             key: The key of the hashes; a secret of the node.
-            prior: What is usual, and how many people it counts for.
+            prior: Says what is usual.
         """
-        usual = prior.usual[field] * prior.strength_people
         seen = self.others(field, value, key)
-        return max((seen + usual) / (self.totals.get(field, 0) + prior.strength_people), MIN_FREQUENCY)
+        return max((seen + 1) / (self.totals.get(field, 0) + 1 / prior.usual[field]), MIN_FREQUENCY)
 
     def to_json(self) -> str:
         """As text that `from_json` reads."""
@@ -354,7 +356,7 @@ class Prior:
         kin: twin, namesake and relative.
         usual: Field of COUNTED -> frequency of an ordinary value.
         known: How likely it is that a person asked about is known here.
-        strength_people: For how many people of an agency's own the usual frequencies count.
+        strength_people: Added to an agency's own people for the odds, since who is asked about is drawn from a town.
         strength_pairs: For how many random pairs of an agency's own `chance` counts.
     """
 

@@ -1,0 +1,265 @@
+"""Open an envelope's slots with this node's own tokens, and decide whom each of them means here.
+
+    tags -> hits -> open -> content -> candidates read live -> score -> Linked | NotLinked | Ambiguous
+
+* A slot that nothing opens means nobody this node knows, or padding: both look alike, and `NotLinked` says neither
+  more nor less. Whether that is a *no* depends on the index, which the caller checks (T-LNK-5).
+* Ambiguous is *cannot say*, never *no* (T-LNK-3): two people, a weak link, a birth date that contradicts the asserted
+  age band, wraps that disagree, a record that has gone, somebody shielded, two slots that mean one person.
+* What was opened lives in the values returned and nowhere else; nothing here is stored or logged.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from accord.identity import Description, age_band, from_bytes
+from accord.reasons import Problem
+from accord.sealing import LockedSlot, SlotsDisagree, open_slot
+from accord.slot import Content, parse_content
+from agency_node.mapping import PersonRow
+from agency_node.scoring import PROBABLE, Prior, Statistics, Tier, posterior, tier
+
+
+class Cause(StrEnum):
+    """Why a slot cannot be answered about. For the agency's own ledger only."""
+
+    WRAPS_DISAGREE = "wraps_disagree"
+    CONTENT = "content"
+    AGE_BAND = "age_band"
+    TWO_PEOPLE = "two_people"
+    WEAK = "weak"
+    WITHHELD = "withheld"
+    RECORD_GONE = "record_gone"
+    UNAVAILABLE = "records_unavailable"
+    SHARED = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A slot means this record, for certain enough.
+
+    Attributes:
+        slot: Number of the slot, from 0.
+        content: What lay in it.
+        person_id: The agency's own number.
+        tier: CONFIRMED or PROBABLE.
+        record: The record as it is now, normalised.
+        others: Numbers of the other candidates that share a key with the slot; an agreement must not bind them too.
+    """
+
+    slot: int
+    content: Content = field(repr=False)
+    person_id: str
+    tier: Tier
+    record: Description = field(repr=False)
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotLinked:
+    """A slot means nobody whom this node knows.
+
+    Attributes:
+        slot: Number of the slot, from 0.
+        content: What lay in it, where a key happened to be shared; None when nothing opened.
+    """
+
+    slot: int
+    content: Content | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """It cannot be said whom a slot means, or nothing may be said about them.
+
+    Attributes:
+        slot: Number of the slot, from 0.
+        cause: For the agency's own ledger.
+        content: What lay in it, or None when it could not be read.
+    """
+
+    slot: int
+    cause: Cause
+    content: Content | None = field(repr=False, default=None)
+
+
+Link = Linked | NotLinked | Ambiguous
+
+
+class Hit(Protocol):
+    """One of our records that a tag names (`agency_node.index.Hit`)."""
+
+    @property
+    def person_id(self) -> str:
+        """The agency's own number."""
+
+    @property
+    def token(self) -> bytes:
+        """64 bytes, which open the lock."""
+
+
+class Index(Protocol):
+    """What linking needs of the token index (`agency_node.index.TokenIndex`)."""
+
+    def candidates(self, tags: Sequence[bytes]) -> Mapping[bytes, tuple[Hit, ...]]:
+        """Records that these tags name."""
+
+
+class People(Protocol):
+    """What linking needs of the mapping (`agency_node.mapping.Records`)."""
+
+    def person(self, person_id: str) -> PersonRow | None:
+        """One person as the records have them now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What candidates are weighed with.
+
+    Attributes:
+        statistics: The agency's own frequencies, from its index.
+        key: Key of their hashes.
+        prior: The shipped prior.
+    """
+
+    statistics: Statistics
+    key: bytes = field(repr=False)
+    prior: Prior
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which question the envelope belongs to.
+
+    Attributes:
+        node_id: This agency.
+        query_id: The question's number.
+        core_digest: SHA-256 of the statement's core, 32 bytes.
+        asked_on: The day of the question, from its statement; age bands count from it.
+    """
+
+    node_id: str
+    query_id: str
+    core_digest: bytes
+    asked_on: datetime.date
+
+
+def link(slots: Sequence[LockedSlot], asked: Asked, index: Index, people: People, scales: Scales) -> tuple[Link, ...]:
+    """Decide whom each slot means here.
+
+    Args:
+        slots: From `open_envelope`.
+        asked: The question they belong to.
+        index: This node's token index.
+        people: This agency's records, read live.
+        scales: What candidates are weighed with.
+
+    Returns:
+        One for each slot, in order.
+    """
+    tags = [tag for slot in slots for tag, _ in slot.wraps]
+    hits = index.candidates(tags)
+    links = [_link(slot, asked, hits, people, scales) for slot in slots]
+    # Two slots cannot mean one person: at least one of them is somebody else, and nobody knows which.
+    meant = [one.person_id for one in links if isinstance(one, Linked)]
+    return tuple(
+        Ambiguous(one.slot, Cause.SHARED, one.content)
+        if isinstance(one, Linked) and meant.count(one.person_id) > 1
+        else one
+        for one in links
+    )
+
+
+def _link(slot: LockedSlot, asked: Asked, hits: Mapping[bytes, Sequence[Hit]], people: People, scales: Scales) -> Link:
+    # 1. Open. All wraps that open must lead to one content.
+    mine = {tag: hits[tag] for tag, _ in slot.wraps if tag in hits}
+    tokens = {tag: tuple(dict.fromkeys(hit.token for hit in found)) for tag, found in mine.items()}
+    try:
+        opened = open_slot(
+            slot,
+            tokens,
+            node_id=asked.node_id,
+            query_id=asked.query_id,
+            core_digest=asked.core_digest,
+        )
+    except SlotsDisagree:
+        return Ambiguous(slot.number, Cause.WRAPS_DISAGREE)
+    if opened is None:
+        return NotLinked(slot.number)
+
+    # 2. Read what lay in it. The asserted age band is what the policy was told; it must fit the birth date sent.
+    try:
+        content = parse_content(opened)
+        sent = from_bytes(content.description)
+    except Problem:
+        return Ambiguous(slot.number, Cause.CONTENT)
+    if _contradicts(content, sent, asked):
+        return Ambiguous(slot.number, Cause.AGE_BAND, content)
+
+    # 3. Score every candidate against the record as it is now.
+    ids = tuple(dict.fromkeys(hit.person_id for found in mine.values() for hit in found))
+    try:
+        return _decide(slot.number, content, sent, ids, asked, people, scales)
+    except Problem:
+        return Ambiguous(slot.number, Cause.UNAVAILABLE, content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    probability: float
+    person_id: str
+    record: Description
+    held_back: bool
+
+
+def _decide(
+    number: int,
+    content: Content,
+    sent: Description,
+    ids: Sequence[str],
+    asked: Asked,
+    people: People,
+    scales: Scales,
+) -> Link:
+    scored: list[_Scored] = []
+    gone = False
+    for person_id in ids:
+        row = people.person(person_id)
+        if row is None:
+            # Deleted or merged since it was indexed: under which number the person is now, nobody knows yet.
+            gone = True
+            continue
+        record = row.described().description
+        probability = posterior(sent, record, scales.statistics, scales.key, scales.prior)
+        scored.append(_Scored(probability, person_id, record, row.shielded or row.withheld))
+    scored.sort(key=lambda one: (-one.probability, one.person_id))
+    best = scored[0] if scored else None
+    unclear = Ambiguous(number, Cause.WEAK, content)
+
+    # 4. Nobody comes near: not known here, unless a record has gone.
+    if best is None or tier(best.probability) is Tier.NONE:
+        return replace(unclear, cause=Cause.RECORD_GONE) if gone else NotLinked(number, content)
+    # 5. Somebody shielded who may be meant: nothing is said, whatever the purpose.
+    if any(one.held_back and tier(one.probability) is not Tier.NONE for one in scored):
+        return replace(unclear, cause=Cause.WITHHELD)
+    # 6. Two people, or too weak.
+    if len(scored) > 1 and scored[1].probability >= PROBABLE:
+        return replace(unclear, cause=Cause.TWO_PEOPLE)
+    if best.probability < PROBABLE:
+        return unclear
+    if gone:
+        return replace(unclear, cause=Cause.RECORD_GONE)
+    # 7. The record's own birth date must fit the asserted age band too.
+    if _contradicts(content, best.record, asked):
+        return replace(unclear, cause=Cause.AGE_BAND)
+    others = tuple(person_id for person_id in ids if person_id != best.person_id)
+    return Linked(number, content, best.person_id, tier(best.probability), best.record, others)
+
+
+def _contradicts(content: Content, description: Description, asked: Asked) -> bool:
+    """Whether a birth date is of another age band than asserted. An unknown band or date contradicts nothing."""
+    band = age_band(description.dob, asked.asked_on)
+    return "unknown" not in {band, content.age_band} and band != content.age_band
