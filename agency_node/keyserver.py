@@ -358,8 +358,8 @@ async def evaluate(
     # A subject family for any other use, an index above all, would make the broker's pseudonyms of people enumerable.
     if not wanted.keys() <= of_epoch.keys() & (_SUBJECT_IDS if use == SUBJECT else _MATCH_IDS):
         raise BadBatches("a family is not one of this epoch's, or not for this use")
-    most = {ASK: allowance.ask, INDEX: allowance.index, SUBJECT: allowance.subject}[use]
-    if not counters.take(day, agency, _USES[use], wanted, most):
+    allowed: Mapping[int, int] = {ASK: allowance.ask, INDEX: allowance.index, SUBJECT: allowance.subject}
+    if not counters.take(day, agency, _USES[use], wanted, allowed[use]):
         log.warning(Event.KEY_QUOTA_EXCEEDED, agency=agency, use=_USES[use])
         raise QuotaExceeded("the allowance of one family is used up for today")
     outputs = []

@@ -36,7 +36,7 @@ LOCK_BYTES: Final = 32
 SUBJECT_TAG_BYTES: Final = 16
 
 SIZES: Final = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, MAX_BATCH)
-"""The only sizes a batch may have, so that a server learns a size and not a count."""
+"""Sizes to which the last batch of a family is padded, so that a server learns a size and not a count."""
 
 
 class BadProof(Problem):

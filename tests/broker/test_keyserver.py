@@ -1,0 +1,259 @@
+"""The broker's key server: who may use it, for what, and how much."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import grpc.aio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accord.identity import FAMILIES, describe, match_keys, subject_keys
+from accord.linkage import MAX_BATCH, BadElement, blind, finalise
+from accord.v1 import keys_pb2, keys_pb2_grpc
+from broker.keyserver import (
+    ASK,
+    INDEX,
+    Allowance,
+    BadBatches,
+    Batch,
+    Counters,
+    KeyServer,
+    MemoryCounters,
+    NotAnAgency,
+    Output,
+    QuotaExceeded,
+    StoredCounters,
+    WrongEpoch,
+    evaluate,
+    family_keys,
+)
+
+EPOCH = "2026-1"
+FAMILY = "dob.x pc.x"
+KEYS = {EPOCH: family_keys(bytes(range(32)), EPOCH)}
+JAMIE = describe(
+    first_name="Jamie", last_name="Thorley", date_of_birth="2013-03-09", sex="m", postcode="MD4 7QT",
+    address="Flat 3, 14 Larkspur Rise",
+)  # fmt: skip
+ENOUGH = Allowance()
+ELEMENTS = [element for _ in range(4) for element in blind([b"somebody"])[1]]
+
+
+def asked(
+    batches: Sequence[Batch],
+    *,
+    agency: str = "police",
+    epoch: str = EPOCH,
+    use: int = ASK,
+    day: int = 20_000,
+    counters: Counters | None = None,
+    allowance: Allowance = ENOUGH,
+) -> list[Output]:
+    """One evaluation by the police, unless told otherwise."""
+    return asyncio.run(
+        evaluate(
+            batches,
+            agency=agency,
+            epoch=epoch,
+            use=use,
+            day=day,
+            keys=KEYS,
+            counters=counters or MemoryCounters(),
+            allowance=allowance,
+        )
+    )
+
+
+def test_tokens_come_with_a_proof_for_each_family() -> None:
+    """What the server evaluates, the client can check against the pinned key."""
+    wanted = [FAMILY, "nhs.x"]
+    blindings = [blind([family.encode(), b"another"]) for family in wanted]
+    outputs = asked([Batch(family, sent) for family, (_, sent) in zip(wanted, blindings, strict=True)])
+
+    assert wanted == [output.family for output in outputs]
+    for output, (blinding, _) in zip(outputs, blindings, strict=True):
+        key = KEYS[EPOCH][output.family]
+        assert [key.direct(output.family.encode()), key.direct(b"another")] == finalise(
+            blinding, output.evaluated, output.proof, key.public
+        )
+
+
+def test_every_family_has_a_key_of_its_own() -> None:
+    """An output of one family is of no use in another."""
+    assert len(FAMILIES) == len({key.public for key in KEYS[EPOCH].values()})
+    assert {family.id for family in FAMILIES} == set(KEYS[EPOCH])
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [],
+        [Batch(FAMILY, [])],
+        [Batch("first.x", ELEMENTS)],
+        [Batch("", ELEMENTS)],
+        [Batch(FAMILY, ELEMENTS), Batch(FAMILY, ELEMENTS)],
+        [Batch(family.id, ELEMENTS * 16) for family in FAMILIES],
+        [Batch(subject_keys(JAMIE)[0].family, ELEMENTS)],
+    ],
+    ids=["none", "no element", "other family", "no family", "twice", "over 1,000", "subject family"],
+)
+def test_requests_of_another_form_are_refused(batches: list[Batch]) -> None:
+    """T-SEC-3: one call cannot occupy the server, and a single field is no family."""
+    with pytest.raises(BadBatches):
+        asked(batches)
+
+
+@pytest.mark.parametrize(
+    "elements", [[bytes(32)], [b"\xff" * 32], [b"short"], ELEMENTS * 33], ids=["identity", "none", "short", "over 128"]
+)
+def test_only_few_and_real_elements_are_evaluated(elements: list[bytes]) -> None:
+    """What is no point of the group never meets the key; a long batch would hold up everybody."""
+    with pytest.raises(BadElement):
+        asked([Batch(FAMILY, elements)])
+
+
+@pytest.mark.parametrize("use", [keys_pb2.KEY_USE_UNSPECIFIED, keys_pb2.KEY_USE_SUBJECT, 99])
+def test_the_broker_makes_no_subject_tags(use: int) -> None:
+    """T-LNK-1: it would then be able to name the people behind them."""
+    with pytest.raises(BadBatches):
+        asked([Batch(FAMILY, ELEMENTS)], use=use)
+
+
+def test_a_certificate_without_agency_gets_nothing() -> None:
+    """Neither the steward's nor the broker's own certificate opens the key server."""
+    with pytest.raises(NotAnAgency):
+        asked([Batch(FAMILY, ELEMENTS)], agency="")
+
+
+def test_another_epoch_is_named_as_such() -> None:
+    """T-LNK-5: a node with old keys learns that it must fetch the directory."""
+    with pytest.raises(WrongEpoch):
+        asked([Batch(FAMILY, ELEMENTS)], epoch="2025-1")
+
+
+@pytest.fixture(params=["memory", "file"])
+def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Counters:
+    """Both ways to count."""
+    return MemoryCounters() if request.param == "memory" else StoredCounters(tmp_path / "quota.db")
+
+
+def test_the_allowance_is_per_agency_family_use_and_day(counters: Counters) -> None:
+    """T-LNK-6: guesses are bounded, and one agency's guessing does not stop another."""
+    allowance = Allowance(ask=5, index=8)
+
+    asked([Batch(FAMILY, ELEMENTS)], counters=counters, allowance=allowance)
+    with pytest.raises(QuotaExceeded):
+        asked([Batch(FAMILY, ELEMENTS), Batch("nhs.x", ELEMENTS)], counters=counters, allowance=allowance)
+    for other in ({"agency": "housing"}, {"use": INDEX}, {"day": 20_001}):
+        asked([Batch(FAMILY, ELEMENTS)], counters=counters, allowance=allowance, **other)  # type: ignore[arg-type]  # one keyword of either type
+
+    asked([Batch("nhs.x", ELEMENTS)], counters=counters, allowance=allowance, agency="housing")
+
+
+def test_a_refused_call_uses_up_nothing(counters: Counters) -> None:
+    """All families or none: a refusal must not eat the allowance of the others."""
+    wanted = {FAMILY: 3, "nhs.x": 9}
+
+    assert not counters.take(1, "police", "ask", wanted, 8)
+    assert counters.take(1, "police", "ask", {FAMILY: 8, "nhs.x": 8}, 8)
+    assert not counters.take(1, "police", "ask", {FAMILY: 1}, 8)
+
+
+def test_a_restart_gives_nothing_back(tmp_path: Path) -> None:
+    """T-LNK-6: crashing the server is no way to more guesses."""
+    before = StoredCounters(tmp_path / "quota.db")
+    before.take(1, "police", "ask", {FAMILY: 8}, 8)
+    before.close()
+
+    assert not StoredCounters(tmp_path / "quota.db").take(1, "police", "ask", {FAMILY: 1}, 8)
+    assert 0o600 == (tmp_path / "quota.db").stat().st_mode & 0o777
+
+
+COUNTED = st.dictionaries(st.sampled_from("abc"), st.integers(1, 5))
+TAKEN = st.tuples(st.integers(0, 2), st.sampled_from(["police", "housing"]), COUNTED)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(TAKEN, max_size=12))
+def test_both_counters_decide_alike(calls: list[tuple[int, str, Mapping[str, int]]]) -> None:
+    """The file counts exactly as the memory does, as days go by."""
+    with TemporaryDirectory() as folder:
+        memory, stored = MemoryCounters(), StoredCounters(Path(folder) / "quota.db")
+        decided = [
+            (memory.take(day, agency, "ask", wanted, 9), stored.take(day, agency, "ask", wanted, 9))
+            for day, agency, wanted in sorted(calls, key=lambda call: call[0])
+        ]
+        stored.close()
+
+    assert [ours for ours, _ in decided] == [theirs for _, theirs in decided]
+
+
+def test_the_loop_is_never_held_for_long() -> None:
+    """A thousand elements must not hold up answers: between families others get their turn."""
+    elements = [element for _ in range(MAX_BATCH) for element in blind([b"x"])[1]]
+    batches = [Batch(family.id, elements) for family in FAMILIES[:7]]
+    turns = []
+
+    async def watched() -> None:
+        async def others() -> None:
+            while True:
+                turns.append(1)
+                await asyncio.sleep(0)
+
+        watcher = asyncio.create_task(others())
+        await evaluate(
+            batches,
+            agency="police",
+            epoch=EPOCH,
+            use=INDEX,
+            day=1,
+            keys=KEYS,
+            counters=MemoryCounters(),
+            allowance=Allowance(),
+        )
+        watcher.cancel()
+
+    asyncio.run(watched())
+
+    assert len(turns) >= len(batches)
+
+
+def test_the_server_sees_nothing_of_the_person() -> None:
+    """T-LNK-1: of the same person asked twice, no element recurs, and no input or value is in the bytes sent."""
+
+    async def served() -> list[bytes]:
+        heard: list[bytes] = []
+
+        class Listening(KeyServer):
+            async def Evaluate(self, request, context):
+                heard.append(request.SerializeToString())
+                return await super().Evaluate(request, context)
+
+        server = grpc.aio.server()
+        servicer = Listening(KEYS, agency_of=lambda _: "police", counters=MemoryCounters(), today=lambda: 1)
+        keys_pb2_grpc.add_KeyServiceServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = keys_pb2_grpc.KeyServiceStub(channel)
+            for _ in range(2):
+                request = keys_pb2.EvaluateRequest(epoch=EPOCH, use=keys_pb2.KEY_USE_ASK)
+                for family in FAMILIES:
+                    inputs = [key.input for key in match_keys(JAMIE) if key.family == family.id]
+                    request.batches.add(family=family.id, blinded=blind(inputs, 12)[1])
+                await stub.Evaluate(request, timeout=10)
+        await server.stop(None)
+        return heard
+
+    first, second = asyncio.run(served())
+    elements = [
+        {element for batch in keys_pb2.EvaluateRequest.FromString(sent).batches for element in batch.blinded}
+        for sent in (first, second)
+    ]
+
+    assert not elements[0] & elements[1]
+    for value in (b"jamie", b"thorley", b"20130309", b"md47qt", b"larkspur", *(key.input for key in match_keys(JAMIE))):
+        assert value not in first + second
