@@ -203,8 +203,9 @@ class _Bound:
     def lock(self, token: bytes) -> ChaCha20Poly1305:
         return ChaCha20Poly1305(lock(token, self.query_id, self.node_id, self.number))
 
-    def aad(self, label: bytes, *more: bytes) -> bytes:
-        return lp(label, self.core_digest, self.node_id.encode(), self.number.to_bytes(1, "big"), *more)
+    def aad(self, label: bytes) -> bytes:
+        """For a wrap, lp(tag) follows."""
+        return lp(label, self.core_digest, self.node_id.encode(), self.number.to_bytes(1, "big"))
 
 
 _SLOT: Final = b"accord slot v1"
@@ -217,11 +218,11 @@ def _lock_slot(tokens: Sequence[bytes], content: bytes, bound: _Bound, key: byte
     padded = (len(content).to_bytes(2, "big") + content).ljust(_PADDED_BYTES, b"\0")
     # The key is used once, so the nonce may be constant.
     ciphertext = ChaCha20Poly1305(key).encrypt(bytes(_NONCE_BYTES), padded, bound.aad(_SLOT))
-    nonce = _wrap_nonce(ciphertext)
+    nonce, binding = _wrap_nonce(ciphertext), bound.aad(_WRAP)
     made = []
     for token in tokens:
         name = tag(token, bound.node_id)
-        made.append(name + bound.lock(token).encrypt(nonce, key, bound.aad(_WRAP, name)))
+        made.append(name + bound.lock(token).encrypt(nonce, key, binding + lp(name)))
     return ciphertext, made
 
 
@@ -291,12 +292,12 @@ def open_slot(
         SlotsDisagree: Two wraps give different keys, or the key does not open the content.
     """
     bound = _Bound(node_id, query_id, core_digest, slot.number)
-    nonce = _wrap_nonce(slot.ciphertext)
+    nonce, binding = _wrap_nonce(slot.ciphertext), bound.aad(_WRAP)
     keys: set[bytes] = set()
     for name, wrapped in slot.wraps:
         for token in tokens_by_tag.get(name, ()):
             try:
-                key = bound.lock(token).decrypt(nonce, wrapped, bound.aad(_WRAP, name))
+                key = bound.lock(token).decrypt(nonce, wrapped, binding + lp(name))
             except InvalidTag:
                 continue  # Padding whose random tag happens to be in the index, or a wrap meant for another question.
             keys.add(key)

@@ -107,7 +107,7 @@ def test_requests_of_another_form_are_refused(batches: list[Batch]) -> None:
 
 
 @pytest.mark.parametrize(
-    "elements", [[bytes(32)], [b"\xff" * 32], [b"short"], ELEMENTS * 33], ids=["identity", "none", "short", "over 128"]
+    "elements", [[bytes(32)], [b"\xff" * 32], [b"short"], ELEMENTS * 17], ids=["identity", "none", "short", "over 64"]
 )
 def test_only_few_and_real_elements_are_evaluated(elements: list[bytes]) -> None:
     """What is no point of the group never meets the key; a long batch would hold up everybody."""

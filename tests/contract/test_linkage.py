@@ -217,7 +217,7 @@ def test_too_many_elements_are_refused() -> None:
 
 @given(st.integers(0, MAX_BATCH), st.sampled_from(SIZES))
 def test_sizes_are_few(count: int, floor: int) -> None:
-    """T-LNK-1: the sizes seen at a server are twelve, never a count."""
+    """T-LNK-1: the sizes seen at a server are ten, never a count."""
     size = padded_size(count, floor)
 
     assert size in SIZES
