@@ -1,8 +1,10 @@
 """Log lines of the broker: nothing that is not declared is ever written."""
 
+import ast
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,25 @@ def test_no_event_can_carry_what_names_a_person() -> None:
     forbidden = {"name", "first_name", "last_name", "surname", "dob", "date_of_birth", "address", "postcode", "nhs"}
 
     assert set() == forbidden & {field for fields in FIELDS.values() for field in fields}
+
+
+def test_every_line_in_the_program_carries_only_what_its_event_declares() -> None:
+    """T-PRV-1: read from the source, so that a line no test reaches is checked too."""
+    wrong = []
+    for file in Path(events.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="log")),
+                    args=[ast.Attribute(value=ast.Name(id="Event"), attr=name)],
+                    keywords=fields,
+                ):
+                    given = {str(field.arg) for field in fields}
+                    wrong += [f"{file.name}:{call.lineno} {name} {field}" for field in given - FIELDS[Event[name]]]
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+                    wrong.append(f"{file.name}:{call.lineno} logs something that is no event")
+
+    assert [] == wrong
 
 
 def test_an_undeclared_field_raises_in_tests() -> None:
