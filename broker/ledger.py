@@ -512,6 +512,8 @@ def _check_unused(connection: Connection, asked: Asked) -> None:
     found = state.question(connection, asked.statement.core.query_id)
     if found is not None:
         _check_same(found, asked)
+        if found.state == state.CLOSED and found.response is None:
+            raise QueryIdReused(f"question {found.query_id} was {found.closed_kind} without an answer")
         # The same question twice at once: the second waits for the first, then asks for its stored answer.
         raise InProgress(f"question {found.query_id} was opened a moment ago")
 

@@ -1,0 +1,660 @@
+"""Questions in the ledger: what is durable before what, and what is looked at again before anything leaves."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, event
+
+from accord import checkpoint, merkle, receipt, signing, statement
+from accord.canonical import decode_object, encode, sha256, unb64url
+from broker import ask as pipeline
+from broker.ledger import AgreementWithdrawn, PolicyChanged
+from broker.stages import (
+    ANSWERED,
+    NOT_REACHED,
+    REFUSED,
+    Answers,
+    Asked,
+    Composed,
+    InProgress,
+    LedgerUnavailable,
+    NotYourQuestion,
+    Opened,
+    Permit,
+    QueryIdReused,
+    Refusal,
+)
+from broker.store import tree
+from tests.world.ledger import (
+    ASKING_KEY,
+    CATALOGUE,
+    COLLEAGUE,
+    LEDGER_PUBLIC,
+    NOW_NS,
+    ORIGIN,
+    REVISION,
+    WORKER,
+    Books,
+    DeadLedger,
+    agreement,
+    asked,
+    composed,
+    decision,
+    open_books,
+    permit,
+    refusal,
+    signed_agreement,
+    uuid,
+    withdrawal,
+)
+
+Result = TypeVar("Result")
+OTHER_REVISION = "99" * 32
+
+
+def with_books(path: Path, body: Callable[[Books], Awaitable[Result]]) -> Result:
+    """Run `body` with a ledger opened as the broker opens it."""
+
+    async def inside() -> Result:
+        books = await open_books(path / "broker.db")
+        try:
+            return await body(books)
+        finally:
+            await books.close()
+
+    return asyncio.run(inside())
+
+
+def kinds(books: Books, query_id: str) -> list[str]:
+    with books.store.reader.connect() as connection:
+        return [entry.kind for entry in tree.entries_of(connection, query_id)]
+
+
+def bodies(books: Books, query_id: str) -> list[dict[str, object]]:
+    with books.store.reader.connect() as connection:
+        return [dict(decode_object(entry.body)) for entry in tree.entries_of(connection, query_id)]
+
+
+async def give(books: Books) -> str:
+    """Record an agreement and return its number."""
+    made = agreement()
+    await books.agreements.record(WORKER, made, signed_agreement(made), ())
+    return made.record_id
+
+
+async def withdraw(books: Books, record_id: str) -> None:
+    made, signed = withdrawal(record_id)
+    await books.agreements.withdraw(WORKER, made, signed)
+
+
+def test_a_question_leaves_its_records_in_order(tmp_path: Path) -> None:
+    """Asked, decided and warranted before anyone hears of it; answered and released after."""
+
+    async def body(books: Books) -> tuple[list[str], list[str]]:
+        question = asked()
+        opened = await books.questions.open_entry(permit(question))
+        before = kinds(books, question.statement.core.query_id)
+        await books.questions.close_entry(composed(opened, {"police": False}))
+        return before, kinds(books, question.statement.core.query_id)
+
+    before, after = with_books(tmp_path, body)
+
+    assert ["ASKED", "DECIDED", "WARRANTED"] == before
+    assert [*before, "ANSWERED", "NOT_REACHED", "RELEASED"] == after
+
+
+def test_the_release_comes_with_a_receipt_that_holds(tmp_path: Path) -> None:
+    """T-AUD-1: the asker can check, with the ledger's public key alone, that the release is recorded."""
+
+    async def body(books: Books) -> tuple[bytes, str]:
+        opened = await books.questions.open_entry(permit(asked()))
+        released = await books.questions.close_entry(composed(opened))
+        return released.record, released.receipt
+
+    record, text = with_books(tmp_path, body)
+    receipt.check(text, record, ORIGIN, LEDGER_PUBLIC)
+
+    assert "RELEASED" == decode_object(record)["kind"]
+    assert [sha256((agency.encode() * 1024)[:2048]).hex() for agency in ("housing", "police")] == [
+        row["answer"] for row in decode_object(record)["rows"]
+    ]
+
+
+def test_an_auditor_can_check_the_askers_own_signature(tmp_path: Path) -> None:
+    """The broker cannot have invented the asker: ASKED holds the whole signed statement."""
+
+    async def body(books: Books) -> dict[str, object]:
+        question = asked()
+        await books.questions.open_entry(permit(question))
+        return bodies(books, question.statement.core.query_id)[0]
+
+    found = with_books(tmp_path, body)
+    digests = [unb64url(digest) for digest in found["node_digests"]]
+    message = statement.message(encode(found["core"]), sha256(encode(found["broker_part"])), digests)
+    signing.verify(signing.public_bytes(ASKING_KEY), statement.LABEL, message, unb64url(found["signature"]))
+
+    assert (
+        statement.digest(encode(found["core"]), sha256(encode(found["broker_part"])), digests).hex()
+        == found["statement"]
+    )
+
+
+def test_a_refusal_is_recorded_with_its_receipt(tmp_path: Path) -> None:
+    """A no of the rules is an answer like any other: recorded, proved, and given back with its reasons."""
+
+    async def body(books: Books) -> tuple[list[str], object]:
+        question = asked()
+        released = await books.questions.refuse(refusal(question))
+        receipt.check(released.receipt, released.record, ORIGIN, LEDGER_PUBLIC)
+        return kinds(books, released.query_id), released
+
+    found, released = with_books(tmp_path, body)
+
+    assert ["ASKED", "REFUSED"] == found
+    assert [(REFUSED, "AGREEMENT_MISSING")] * 2 == [(row.delivery, row.denials[0].code) for row in released.rows]
+
+
+def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(tmp_path: Path) -> None:
+    """T-AUD-3: no warrant without a durable record of it."""
+
+    async def body(books: Books) -> tuple[str, object]:
+        opened = await books.questions.open_entry(permit(asked()))
+        return opened.jti, bodies(books, opened.permit.asked.statement.core.query_id)[2]["jti"]
+
+    chosen, recorded = with_books(tmp_path, body)
+
+    assert chosen == recorded
+
+
+def test_nothing_is_released_when_the_disk_fails(tmp_path: Path) -> None:
+    """T-AUD-1: a release that cannot be made durable never leaves, and the question ends once the disk is back."""
+
+    async def body(books: Books) -> list[str]:
+        opened = await books.questions.open_entry(permit(asked()))
+        assert books.store.writer is not None
+
+        def fail(_: Connection) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        event.listen(books.store.writer, "commit", fail)
+        with pytest.raises(LedgerUnavailable):
+            await books.questions.close_entry(composed(opened))
+        with pytest.raises(LedgerUnavailable):
+            await books.questions.open_entry(permit(asked()))
+        with pytest.raises(LedgerUnavailable):
+            await books.questions.refuse(refusal(asked()))
+        event.remove(books.store.writer, "commit", fail)
+        await books.questions.close_entry(composed(opened))
+        return kinds(books, opened.permit.asked.statement.core.query_id)
+
+    assert "RELEASED" == with_books(tmp_path, body)[-1]
+
+
+class _Permits:
+    async def decide(self, asked: Asked) -> Permit | Refusal:
+        return permit(asked)
+
+
+class _Answering:
+    asked_anyone = False
+
+    async def dispatch(self, opened: Opened, heard: pipeline.Heard) -> Answers:
+        self.asked_anyone = True
+        return composed(opened).answers
+
+
+def test_nobody_is_asked_when_the_ledger_is_down() -> None:
+    """T-AUD-1, T-AUD-3: no agency hears of a question whose ASKED record is not durable."""
+    nodes = _Answering()
+    with pytest.raises(LedgerUnavailable):
+        asyncio.run(pipeline.ask(asked(), _Permits(), DeadLedger(), nodes, lambda answers: Composed(answers, ())))
+
+    assert nodes.asked_anyone is False
+
+
+def test_a_question_goes_through_the_whole_pipeline_on_a_real_ledger(tmp_path: Path) -> None:
+    """The ledger implements what the pipeline declares; asked again, the same statement replays the same rows."""
+
+    async def body(books: Books) -> tuple[object, object, list[str]]:
+        question = asked()
+
+        async def carry() -> object:
+            return await pipeline.ask(
+                question,
+                _Permits(),
+                books.questions,
+                _Answering(),
+                lambda answers: Composed(answers, composed(answers.opened).rows),
+            )
+
+        first, second = await carry(), await carry()
+        return first, second, kinds(books, question.statement.core.query_id)
+
+    first, second, found = with_books(tmp_path, body)
+
+    assert (first.rows, True, "REPLAYED") == (second.rows, second.replayed, found[-1])
+
+
+def test_an_agreement_withdrawn_while_the_question_was_away_releases_nothing(tmp_path: Path) -> None:
+    """T-CON-1: the answer stays inside, the terminal record is REFUSED, and the asker reads why."""
+
+    async def body(books: Books) -> tuple[object, list[str]]:
+        record_id = await give(books)
+        question = asked(rely_on=[record_id])
+        opened = await books.questions.open_entry(permit(question, [record_id]))
+        await withdraw(books, record_id)
+        released = await books.questions.close_entry(composed(opened))
+        return released, kinds(books, released.query_id)
+
+    released, found = with_books(tmp_path, body)
+    receipt.check(released.receipt, released.record, ORIGIN, LEDGER_PUBLIC)
+
+    assert ["ANSWERED", "ANSWERED", "REFUSED"] == found[3:]
+    assert [(REFUSED, b"", "AGREEMENT_WITHDRAWN")] * 2 == [
+        (row.delivery, row.signed_answer, row.denials[0].code) for row in released.rows
+    ]
+
+
+def test_an_agreement_withdrawn_between_decision_and_opening_asks_nobody(tmp_path: Path) -> None:
+    """T-CON-1: no warrant is written on an agreement that has ended."""
+
+    async def body(books: Books) -> list[str]:
+        record_id = await give(books)
+        await withdraw(books, record_id)
+        question = asked(rely_on=[record_id])
+        with pytest.raises(AgreementWithdrawn):
+            await books.questions.open_entry(permit(question, [record_id]))
+        return kinds(books, question.statement.core.query_id)
+
+    assert [] == with_books(tmp_path, body)
+
+
+def test_an_agreement_that_was_never_recorded_asks_nobody(tmp_path: Path) -> None:
+    """A permit that rests on nothing the ledger knows is not acted on."""
+
+    async def body(books: Books) -> None:
+        with pytest.raises(AgreementWithdrawn):
+            await books.questions.open_entry(permit(asked(), [uuid()]))
+
+    with_books(tmp_path, body)
+
+
+def test_opened_carries_the_digest_of_each_agreement_relied_on(tmp_path: Path) -> None:
+    """The warrant marks agreements by digest; the digest is of the bytes the capturing node signed."""
+
+    async def body(books: Books) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        made = agreement()
+        signed = signed_agreement(made)
+        await books.agreements.record(WORKER, made, signed, ())
+        opened = await books.questions.open_entry(permit(asked(), [made.record_id]))
+        return {made.record_id: sha256(signed.statement)}, dict(opened.agreements)
+
+    expected, actual = with_books(tmp_path, body)
+
+    assert expected == actual
+
+
+def test_rules_that_changed_while_the_question_was_away_release_nothing(tmp_path: Path) -> None:
+    """T-POL-2: one question is decided and released under one revision, or not at all."""
+
+    async def body(books: Books) -> object:
+        opened = await books.questions.open_entry(permit(asked()))
+        await books.questions.activate(OTHER_REVISION, CATALOGUE, "ef" * 32)
+        return await books.questions.close_entry(composed(opened))
+
+    released = with_books(tmp_path, body)
+
+    assert [(REFUSED, "POLICY_UNAVAILABLE")] * 2 == [(row.delivery, row.denials[0].code) for row in released.rows]
+
+
+def test_a_decision_under_rules_no_longer_in_force_asks_nobody(tmp_path: Path) -> None:
+    """T-POL-2: what was decided under the old rules is decided again."""
+
+    async def body(books: Books) -> None:
+        with pytest.raises(PolicyChanged):
+            await books.questions.open_entry(permit(asked(), revision=OTHER_REVISION))
+
+    with_books(tmp_path, body)
+
+
+def test_activating_what_is_in_force_adds_nothing(tmp_path: Path) -> None:
+    """A restart with the same bundle is not a change of rules."""
+
+    async def body(books: Books) -> tuple[int, int]:
+        before = books.sequencer.head.size
+        await books.questions.activate(REVISION, CATALOGUE, "start")
+        return before, books.sequencer.head.size
+
+    before, after = with_books(tmp_path, body)
+
+    assert before == after
+
+
+def test_a_question_is_closed_once(tmp_path: Path) -> None:
+    """T-AUD-3: exactly one terminal record for each question, even when it is closed twice at the same moment."""
+
+    async def body(books: Books) -> tuple[list[str], list[str]]:
+        opened = await books.questions.open_entry(permit(asked()))
+        results = await asyncio.gather(
+            *(books.questions.close_entry(composed(opened)) for _ in range(3)), return_exceptions=True
+        )
+        return sorted(type(one).__name__ for one in results), kinds(books, opened.permit.asked.statement.core.query_id)
+
+    results, found = with_books(tmp_path, body)
+
+    assert ["QueryIdReused", "QueryIdReused", "Released"] == results
+    assert 1 == found.count("RELEASED")
+
+
+def test_the_same_question_twice_at_once_is_opened_once(tmp_path: Path) -> None:
+    """T-SEC-1: a repeated request never reaches the agencies twice."""
+
+    async def body(books: Books) -> tuple[list[str], list[str]]:
+        question = asked()
+        results = await asyncio.gather(
+            *(books.questions.open_entry(permit(question)) for _ in range(3)), return_exceptions=True
+        )
+        return sorted(type(one).__name__ for one in results), kinds(books, question.statement.core.query_id)
+
+    results, found = with_books(tmp_path, body)
+
+    assert ["InProgress", "InProgress", "Opened"] == results
+    assert ["ASKED", "DECIDED", "WARRANTED"] == found
+
+
+@pytest.mark.parametrize(
+    ("again", "problem"),
+    [
+        (lambda first: first, None),
+        (lambda first: asked(query_id=first.statement.core.query_id, tags=(b"another-person-1",)), QueryIdReused),
+        (lambda first: replace(first, user=COLLEAGUE), NotYourQuestion),
+        (lambda first: replace(first, user=replace(WORKER, agency="housing")), QueryIdReused),
+    ],
+)
+def test_a_stored_answer_is_for_the_same_statement_of_the_same_user(
+    tmp_path: Path, again: Callable[[Asked], Asked], problem: type[Exception] | None
+) -> None:
+    """Another statement or agency under the same number, or another user, gets nothing."""
+
+    async def body(books: Books) -> bool:
+        first = asked()
+        assert await books.questions.stored(first) is None
+        opened = await books.questions.open_entry(permit(first))
+        with pytest.raises(InProgress if problem is None else problem):
+            await books.questions.stored(again(first))
+        await books.questions.close_entry(composed(opened))
+        if problem is None:
+            return await books.questions.stored(first) is not None
+        with pytest.raises(problem):
+            await books.questions.stored(again(first))
+        return True
+
+    assert with_books(tmp_path, body)
+
+
+async def _answered(books: Books, used: list[str]) -> Asked:
+    question = asked(rely_on=used)
+    opened = await books.questions.open_entry(permit(question, used))
+    await books.questions.close_entry(composed(opened))
+    return question
+
+
+def test_a_replay_after_a_withdrawal_gives_nothing(tmp_path: Path) -> None:
+    """T-CON-1: a withdrawal beats a stored answer, even against a decision made before it."""
+
+    async def body(books: Books) -> tuple[object, list[str]]:
+        record_id = await give(books)
+        question = await _answered(books, [record_id])
+        stored = await books.questions.stored(question)
+        decided = permit(question, [record_id])
+        await withdraw(books, record_id)
+        assert stored is not None
+        return await books.questions.replay(decided, stored), kinds(books, stored.query_id)
+
+    released, found = with_books(tmp_path, body)
+
+    assert ("REPLAY_REFUSED", [REFUSED, REFUSED]) == (found[-1], [row.delivery for row in released.rows])
+
+
+def test_a_replay_never_moves_an_answer_to_another_ground(tmp_path: Path) -> None:
+    """T-CON-3: what was answered under an agreement is not given again under something else once that has ended."""
+
+    async def body(books: Books) -> list[str]:
+        record_id = await give(books)
+        question = await _answered(books, [record_id])
+        stored = await books.questions.stored(question)
+        await withdraw(books, record_id)
+        assert stored is not None
+        released = await books.questions.replay(permit(question), stored)
+        return [row.delivery for row in released.rows]
+
+    assert [REFUSED, REFUSED] == with_books(tmp_path, body)
+
+
+def test_a_replay_shows_only_agencies_that_would_be_asked_again(tmp_path: Path) -> None:
+    """An agency that was suspended since drops out of the stored answer; the others stay."""
+
+    async def body(books: Books) -> object:
+        question = await _answered(books, [])
+        stored = await books.questions.stored(question)
+        assert stored is not None
+        return await books.questions.replay(Permit(question, decision(question, {"police": False})), stored)
+
+    released = with_books(tmp_path, body)
+
+    assert [("housing", ANSWERED), ("police", REFUSED)] == [(row.agency, row.delivery) for row in released.rows]
+    assert (b"", True) == (released.rows[1].signed_answer, released.replayed)
+
+
+def test_a_replay_that_policy_refuses_gives_nothing_and_is_recorded(tmp_path: Path) -> None:
+    """The stored answer is decided again; a no today keeps it inside."""
+
+    async def body(books: Books) -> tuple[object, list[str]]:
+        question = await _answered(books, [])
+        stored = await books.questions.stored(question)
+        assert stored is not None
+        return await books.questions.replay(refusal(question), stored), kinds(books, stored.query_id)
+
+    released, found = with_books(tmp_path, body)
+
+    assert ([REFUSED, REFUSED], "REPLAY_REFUSED") == ([row.delivery for row in released.rows], found[-1])
+
+
+def test_a_not_reached_agency_stays_not_reached_in_a_replay(tmp_path: Path) -> None:
+    """T-NET-1: silence never turns into anything else."""
+
+    async def body(books: Books) -> object:
+        question = asked()
+        opened = await books.questions.open_entry(permit(question))
+        await books.questions.close_entry(composed(opened, {"housing": False}))
+        stored = await books.questions.stored(question)
+        assert stored is not None
+        return await books.questions.replay(permit(question), stored)
+
+    released = with_books(tmp_path, body)
+
+    assert [NOT_REACHED, ANSWERED] == [row.delivery for row in released.rows]
+
+
+def test_questions_left_open_by_a_crash_are_abandoned_at_the_next_start(tmp_path: Path) -> None:
+    """T-AUD-3: every ASKED has exactly one terminal record, and the number cannot be used again."""
+    question = asked()
+
+    async def crash(books: Books) -> None:
+        await books.questions.open_entry(permit(question))
+
+    async def restarted(books: Books) -> list[str]:
+        with pytest.raises(QueryIdReused):
+            await books.questions.stored(question)
+        with pytest.raises(QueryIdReused):
+            await books.questions.open_entry(permit(question))
+        return kinds(books, question.statement.core.query_id)
+
+    with_books(tmp_path, crash)
+    found = with_books(tmp_path, restarted)
+    again = with_books(tmp_path, restarted)
+
+    assert ["ASKED", "DECIDED", "WARRANTED", "ABANDONED"] == found
+    assert found == again
+
+
+def test_budgets_count_people_once_a_day_and_questions_each_time(tmp_path: Path) -> None:
+    """T-PRV-2: two questions about one person are one person and two questions, whoever shares a tag."""
+
+    async def body(books: Books) -> list[tuple[int, int]]:
+        jamie = (b"jamie-tag-000001", b"jamie-tag-000002")
+        found = []
+        for tags in (jamie, jamie[1:], (b"anne-tag-0000001",)):
+            await books.questions.refuse(refusal(asked(tags=tags)))
+            found.append(books.questions.budgets(asked(tags=jamie)))
+        next_day = NOW_NS + 86_400 * 10**9
+        found.append(books.questions.budgets(asked(tags=jamie, at_ns=next_day)))
+        found.append(books.questions.budgets(asked(tags=jamie, at_ns=NOW_NS + 31 * 86_400 * 10**9)))
+        found.append(books.questions.budgets(asked(tags=jamie, user=COLLEAGUE)))
+        return found
+
+    assert [(1, 1), (1, 2), (2, 2), (0, 2), (0, 0), (0, 2)] == with_books(tmp_path, body)
+
+
+def test_witnesses_and_auditors_get_proofs_that_hold(tmp_path: Path) -> None:
+    """T-AUD-4: proofs between any two published sizes verify, as does every entry."""
+
+    async def body(books: Books) -> None:
+        heads = [(0, merkle.EMPTY_ROOT), (books.sequencer.head.size, books.sequencer.head.root)]
+        for _ in range(5):
+            opened = await books.questions.open_entry(permit(asked()))
+            await books.questions.close_entry(composed(opened))
+            heads.append((books.sequencer.head.size, books.sequencer.head.root))
+        size, root = heads[-1]
+        for old, old_root in heads:
+            head = books.reading.head_from(old)
+            found = checkpoint.open_note(head.checkpoint, ORIGIN, LEDGER_PUBLIC)
+
+            assert (size, root, old) == (found.size, found.root, head.from_size)
+            assert merkle.verify_consistency(old, size, old_root, root, list(head.consistency))
+            assert list(head.consistency) == list(books.reading.head_from(old).consistency)
+        entries = books.reading.entries(0, 1000)
+        for entry in entries:
+            proof = books.reading.inclusion(entry.index, size)
+
+            assert merkle.verify_inclusion(entry.index, size, merkle.leaf_hash(entry.entry), proof, root)
+            assert merkle.entry(entry.salt, entry.body) == entry.entry
+        assert size == len(entries)
+        for wrong in ((0, size + 1), (size + 1, size + 2)):
+            with pytest.raises(ValueError, match="published"):
+                books.reading.consistency(*wrong)
+        with pytest.raises(ValueError, match=r"no such leaf"):
+            books.reading.inclusion(size, size)
+        assert [False, True, True] == [
+            books.reading.contradicts(size, root),
+            books.reading.contradicts(size, b"x" * 32),
+            books.reading.contradicts(size + 1, root),
+        ]
+
+    with_books(tmp_path, body)
+
+
+def test_cosignatures_are_kept_with_their_head(tmp_path: Path) -> None:
+    """T-AUD-6: whoever asks for the newest checkpoint sees which witnesses stand behind it."""
+    key = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
+
+    async def body(books: Books) -> tuple[dict[str, int], str | None, str | None]:
+        older = books.sequencer.head
+        await books.questions.open_entry(permit(asked()))
+        head = books.sequencer.head
+        line = checkpoint.cosign(head.note, "midshire/police", key, 1_795_312_801)
+        await books.reading.cosigned("police", head.size, line)
+        await books.reading.cosigned("police", head.size, line)
+        witnessed = checkpoint.witnessed(books.reading.checkpoint(), {"midshire/police": signing.public_bytes(key)})
+        return witnessed, books.reading.note(older.size), books.reading.note(head.size + 1)
+
+    witnessed, older, absent = with_books(tmp_path, body)
+
+    assert ({"midshire/police": 1_795_312_801}, None) == (witnessed, absent)
+    assert older is not None
+
+
+def test_a_node_that_has_seen_more_gets_no_proof(tmp_path: Path) -> None:
+    """T-AUD-8: an old copy that was restored cannot look like a continuation."""
+
+    async def body(books: Books) -> tuple[int, list[bytes]]:
+        head = books.reading.head_from(books.sequencer.head.size + 7)
+        return head.from_size - books.sequencer.head.size, list(head.consistency)
+
+    assert (7, []) == with_books(tmp_path, body)
+
+
+def test_the_ledger_holds_no_free_text_of_a_denial(tmp_path: Path) -> None:
+    """T-PRV-6: codes only; the words come from the rules and go to the asker."""
+
+    async def body(books: Books) -> str:
+        released = await books.questions.refuse(refusal(asked()))
+        return released.record.decode()
+
+    assert "Ask the family" not in with_books(tmp_path, body)
+
+
+@pytest.mark.prove
+def test_no_release_follows_a_withdrawal_however_they_race(tmp_path: Path) -> None:
+    """T-CON-1: withdrawals race releases and replays; in ledger order none comes after its withdrawal."""
+    rounds, workers = 100, 16
+
+    async def body(books: Books) -> tuple[int, int, int, int, int, list[float]]:
+        loop = asyncio.get_running_loop()
+        waits: list[float] = []
+
+        async def client(record_id: str, repeats: int) -> None:
+            for _ in range(repeats):
+                question = asked(rely_on=[record_id])
+                try:
+                    opened = await books.questions.open_entry(permit(question, [record_id]))
+                except AgreementWithdrawn:
+                    return
+                await books.questions.close_entry(composed(opened))
+                stored = await books.questions.stored(question)
+                assert stored is not None
+                await books.questions.replay(permit(question, [record_id]), stored)
+
+        async def ender(record_id: str, number: int) -> None:
+            await asyncio.sleep(0.01 * (number % 15))
+            began = loop.time()
+            await withdraw(books, record_id)
+            waits.append(loop.time() - began)
+
+        for number in range(rounds):
+            record_id = await give(books)
+            await asyncio.gather(ender(record_id, number), *(client(record_id, 3) for _ in range(workers)))
+        return (*_fold(books), waits)
+
+    releases, replays, refused, withdrawals, stale, waits = with_books(tmp_path, body)
+    waits.sort()
+    print(
+        f"T-CON-1 stale={stale} releases={releases} replays={replays} refused={refused} withdrawals={withdrawals} "
+        f"ack_p50_ms={waits[len(waits) // 2] * 1e3:.1f} ack_p99_ms={waits[int(len(waits) * 0.99)] * 1e3:.1f}"
+    )
+
+    assert (0, True) == (stale, refused > 0)
+    assert releases + replays >= 1000
+
+
+def _fold(books: Books) -> tuple[int, int, int, int, int]:
+    """Read the ledger from the start, as an auditor would; count releases after the withdrawal of their agreement."""
+    releases = replays = refused = stale = 0
+    ended: set[str] = set()
+    with books.store.reader.connect() as connection:
+        for entry in tree.entries(connection, 0, 10**9):
+            found = decode_object(entry.body)
+            if entry.kind == "AGREEMENT_WITHDRAWN":
+                ended.add(str(found["record_id"]))
+            releases += entry.kind == "RELEASED"
+            replays += entry.kind == "REPLAYED"
+            refused += entry.kind in {"REFUSED", "REPLAY_REFUSED"}
+            if entry.kind in {"RELEASED", "REPLAYED"}:
+                stale += bool(ended & set(found["agreements"]))
+    return releases, replays, refused, len(ended), stale
