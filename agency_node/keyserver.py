@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 import grpc.aio
 
 from accord.checkpoint import Checkpoint, open_note
+from accord.directory import SUBJECT_EPOCH
 from accord.identity import FAMILIES, SUBJECT_FAMILIES
 from accord.linkage import MAX_ELEMENTS, FamilyKey
 from accord.reasons import Problem
@@ -288,10 +289,10 @@ def family_keys(seed: bytes, subject_seed: bytes, epoch: str) -> Mapping[str, Fa
     Args:
         seed: 32 secret random bytes, for match keys.
         subject_seed: 32 other secret random bytes, for subject tags; kept as long as the ledger is.
-        epoch: The linkage epoch.
+        epoch: The linkage epoch. Subject tags outlive epochs, so their keys do not depend on it.
     """
     return {family.id: FamilyKey(seed, epoch, family.id) for family in FAMILIES} | {
-        family.id: FamilyKey(subject_seed, epoch, family.id) for family in SUBJECT_FAMILIES
+        family.id: FamilyKey(subject_seed, SUBJECT_EPOCH, family.id) for family in SUBJECT_FAMILIES
     }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from voprf.ristretto import BlindedInput, Client, Evaluator
 
 from accord.canonical import lp
+from accord.directory import SUBJECT_EPOCH
 from accord.linkage import (
     MAX_BATCH,
     SIZES,
@@ -91,9 +92,10 @@ def test_the_cascade_gives_the_known_token_tag_and_lock() -> None:
 
 def test_the_subject_tag_is_the_known_one() -> None:
     """Our own vector for the pseudonym of an unknown person."""
-    key = FamilyKey(raw(OURS["steward_seed"]), OURS["epoch"], OURS["subject_family"])
+    key = FamilyKey(raw(OURS["steward_seed"]), OURS["subject_epoch"], OURS["subject_family"])
     token = key.direct(raw(OURS["subject_input"]))
 
+    assert SUBJECT_EPOCH == OURS["subject_epoch"]
     assert OURS["subject_public"] == key.public.hex()
     assert OURS["subject_token"] == token.hex()
     assert OURS["subject_tag"] == subject_tag(token, OURS["federation"]).hex()
