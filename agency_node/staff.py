@@ -278,7 +278,7 @@ def caller_token(
         federation: This federation.
         certificate_der: The node's own certificate, to which the token is bound.
         asking_key: This agency's asking key.
-        jti: A new identifier.
+        jti: A new UUID.
         now_s: The time, seconds since 1970.
     """
     return warrant.mint_caller(

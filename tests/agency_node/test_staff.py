@@ -299,7 +299,7 @@ def test_the_caller_token_is_what_the_broker_accepts() -> None:
         federation="midshire",
         certificate_der=police.channel.certificate_der,
         asking_key=police.asking,
-        jti="one",
+        jti="019aa9c4-0000-7000-8000-000000000001",
         now_s=NOW_S,
     )
     caller = warrant.open_caller(

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from accord import canonical, directory, identity, linkage, signing
-from accord.directory import Agency, Directory, Member
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from accord import canonical, directory, identity, linkage, signing
+from accord.directory import Agency, Directory, Member
 
 NOW_NS = 1_795_312_800_000_000_000
 """2026-11-22T10:00:00Z: the time of tests that need no real clock."""
