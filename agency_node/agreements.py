@@ -124,7 +124,7 @@ def _check_record(proof: AgreementProof, agreement: Agreement) -> None:
     body = decode_object(proof.record)
     if canonical.text(body, "kind") != "AGREEMENT_GIVEN" or canonical.text(body, "record_id") != agreement.record_id:
         raise NotCanonical("the record is not of this agreement")
-    if canonical.text(body, "agreement_digest") != sha256(proof.agreement).hex():
+    if canonical.text(body, "agreement") != sha256(proof.agreement).hex():
         raise NotCanonical("the record is of other bytes")
 
 

@@ -280,9 +280,8 @@ async def _say_one(admitted: Admitted, node: Node, rules: Rules, question: Quest
         except agreements.NotRelied as problem:
             why = problem.code
     linkage = "CONFIRMED" if one.tier is Tier.CONFIRMED else "PROBABLE"
-    local = {"agreement_binds": relied is not None}
     try:
-        refused = await rules.after(admitted, Opened(content, one.person_id, linkage, relied, local))
+        refused = await rules.after(admitted, Opened(content, one.person_id, linkage, relied))
     except Problem as problem:
         refused = problem.reason
     if refused:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
-from accord.catalogue import Catalogue, Question
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -23,6 +22,7 @@ from accord import canonical, receipt, sealing, signing, slot, statement
 from accord.agreement import Agreement, BadAgreement, Binding, committed, parse_agreement
 from accord.answer import AgencyAnswer, Contact, SlotAnswer
 from accord.canonical import Json, NotCanonical, decode_object, lp, sha256
+from accord.catalogue import Catalogue, Claim, Question
 from accord.directory import Directory
 from accord.identity import (
     FAMILIES,
@@ -214,16 +214,6 @@ class Outcome:
         return next((word for word in (answers.YES, answers.CANNOT_SAY, answers.NO) if word in found), "")
 
 
-class Law(Protocol):
-    """What the policy bundle says of gateways."""
-
-    def target(self, question: Question, agency: str, purpose: str, gateway: str | None) -> statement.Target:
-        """The target of one agency: the claimed or the default gateway with its lawful basis."""
-
-    def needs_agreement(self, gateway: str, purpose: str) -> bool:
-        """Whether the family's agreement is what this relies on."""
-
-
 class Agreements(Protocol):
     """Finds agreements by subject tag, and their bindings here."""
 
@@ -243,7 +233,7 @@ class Asker:
         agency: This agency.
         directory: The directory in force.
         catalogue: The catalogue of the bundle in force.
-        law: What the bundle says of gateways.
+        policy: Its revision.
         asking_key: Signs statements.
         case_secret: Keys the token of case references, 32 bytes.
         tokens: Turns match keys into tokens through both key servers.
@@ -257,7 +247,7 @@ class Asker:
     agency: str
     directory: Directory
     catalogue: Catalogue
-    law: Law
+    policy: str
     asking_key: Ed25519PrivateKey
     case_secret: bytes
     tokens: Tokens
@@ -495,8 +485,25 @@ def _targets(asker: Asker, inquiry: Inquiry, question: Question) -> tuple[statem
     targets = []
     for agency in sorted(set(chosen)):
         asker.directory.agency(agency)
-        targets.append(asker.law.target(question, agency, inquiry.purpose, claimed.get(agency)))
+        targets.append(_target(asker, inquiry, agency, claimed.get(agency)))
     return tuple(targets)
+
+
+def _target(asker: Asker, inquiry: Inquiry, agency: str, gateway: str | None) -> statement.Target:
+    """What is claimed towards one agency. Where the catalogue knows nothing to claim, policy will say so."""
+    claim = asker.catalogue.claim(inquiry.question, inquiry.purpose, asker.agency, agency)
+    if claim is None:
+        claim = Claim("none", "e", "none", "none", "none", "none")
+    if gateway is not None and gateway != claim.gateway:
+        known = asker.catalogue.gateways.get(gateway)
+        claim = replace(claim, gateway=gateway, art6=known.art6[0] if known is not None else "e")
+    return statement.Target(agency, claim.gateway, claim.art6, claim.art9, claim.sch1, claim.crime, claim.isa_id)
+
+
+def _needs_agreement(asker: Asker, purpose: str) -> bool:
+    """Whether the family's agreement is the operative safeguard of this purpose."""
+    known = asker.catalogue.purposes.get(purpose)
+    return known is not None and known.agreement == "required"
 
 
 def _subject(number: int, one: Tokenised, today: date) -> statement.Subject:
@@ -523,9 +530,9 @@ async def _relied_on(
     now_ns: int,
 ) -> dict[str, Held]:
     """The agreement relied on for each subject: live ones with a binding here first, the newest first among them."""
-    wanted = [target.agency for target in targets if asker.law.needs_agreement(target.gateway, inquiry.purpose)]
-    if not wanted:
+    if not _needs_agreement(asker, inquiry.purpose):
         return {}
+    wanted = [target.agency for target in targets]
     found = await asker.agreements(caller_token, [tag for one in people for tag in one.tags])
 
     def rank(held: Held) -> tuple[bool, int, bool, int]:
@@ -565,7 +572,7 @@ def _draft(
 ) -> statement.Draft:
     slots = []
     for subject, one in zip(subjects, people, strict=True):
-        relied = held.get(subject.ref) if asker.law.needs_agreement(target.gateway, core.purpose) else None
+        relied = held.get(subject.ref)
         content = slot.Content(
             ref=subject.ref,
             description=to_bytes(one.sent),

@@ -5,17 +5,13 @@
 Each is frozen. Imports nothing of the node's.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from accord.agreement import Agreement
 from accord.reasons import Problem
 from accord.slot import Content
 from accord.statement import Draft, NodeStatement
 from accord.warrant import Warrant
-
-WITHHELD: Final = "withheld"
 
 
 class Refused(Problem):
@@ -71,14 +67,12 @@ class Opened:
         person_id: The agency's own record number; empty when nobody is meant for certain.
         linkage: CONFIRMED or PROBABLE; empty when nobody is meant for certain.
         agreement: The agreement, when it holds and binds this person.
-        local: What the record itself says: shielded, withheld, ambiguous, agreement_binds.
     """
 
     content: Content
     person_id: str
     linkage: str
     agreement: Agreement | None
-    local: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class Dispatcher:
             head=self._heads.head_from(session.head_size),
             deadline_ms=round(self._deadline_s * 1000),
         )
+        session.head_size = head_size(question.head)
         session.waiting[statement.core.query_id] = waiter
         try:
             session.send(node_pb2.AttachResponse(question=question))
@@ -183,6 +184,11 @@ class Dispatcher:
         asked = {subject.ref for subject in statement.broker_part.subjects}
         if not asked <= {slot.ref for slot in answer.slots}:
             raise BadAnswer("the answer leaves somebody out")
+
+
+def head_size(head: node_pb2.Head) -> int:
+    """The size that a head of our own states, on the second line of its note."""
+    return int(head.checkpoint.split("\n", 2)[1])
 
 
 def _pad(digests: Sequence[bytes], random: Callable[[int], bytes] = os.urandom) -> list[bytes]:

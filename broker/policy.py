@@ -33,6 +33,9 @@ PROFILES: Final = ("demo", "production")
 """demo works with law that no lawyer has checked yet; production refuses it."""
 
 DATA: Final = "accord/data/data.json"
+OWN_RULES: Final = "accord/query/own.rego"
+"""Made here: leads from a question's identifier to its own rule."""
+
 SHIPPED_SCHEMAS: Final = ("schemas/input.json", "schemas/decision.json")
 
 FOREVER_NS: Final = 2**63 - 1
@@ -148,6 +151,7 @@ def compile_files(policies: Path, profile: str) -> dict[str, bytes]:
     except catalogue.BadCatalogue as error:
         raise PolicyMistake("data/questions", "", str(error)) from error
     files.update(_rules(policies))
+    files[OWN_RULES] = _own_rules(files, rows["questions"])
     for path in SHIPPED_SCHEMAS:
         files[path] = encode(_json(policies, policies / path))
     return files
@@ -474,6 +478,32 @@ def _rules(policies: Path) -> dict[str, bytes]:
     return rules
 
 
+def _own_rules(files: Mapping[str, bytes], questions: Rows) -> bytes:
+    """The rule file that leads from a question's identifier to its own rule.
+
+    Looking a package up by a name out of the input costs an engine more than all other rules together, so the names
+    are written out. Each question has its own rule and each rule belongs to a question.
+    """
+    found = {path for path in files if path.startswith("accord/questions/")}
+    parts = ["package accord.query\n\ndefault own_permit := false\n\ndefault own_refusals := set()\n"]
+    for id_ in sorted(questions):
+        area, name = id_.split(".")
+        file = f"accord/questions/{area}/{name}/{name}.rego"
+        if file not in found:
+            raise PolicyMistake(f"data/questions/{id_}.yaml", "id", f"write the question's own rule, {file}")
+        found.remove(file)
+        parts.append(
+            f'own_permit := data.accord.questions.{area}.{name}.permit if input.request.question_id == "{id_}"\n'
+        )
+        parts.append(
+            f"own_refusals := {{d | some d in data.accord.questions.{area}.{name}.refusals}} if {{\n"
+            f'\tinput.request.question_id == "{id_}"\n}}\n'
+        )
+    for file in sorted(found):
+        raise PolicyMistake(file, "", "no question of data/questions has this rule; write the question or remove it")
+    return "\n".join(parts).encode()
+
+
 def check_rule(file: str, text: str) -> None:
     """Demand that a rule file keeps to the part of Rego on which engines agree.
 
@@ -494,6 +524,6 @@ def check_rule(file: str, text: str) -> None:
     try:
         found_packages = packages(file, text)
     except ValueError as error:
-        raise PolicyMistake(file, "", f"this is not Rego: {error}"[:500]) from error
+        raise PolicyMistake(file, "", f"this is not Rego: {error}") from error
     if found_packages != (wanted,):
         raise PolicyMistake(file, "package", f"write package {wanted.removeprefix('data.')}, like the directory")

@@ -14,7 +14,7 @@ from accord import agreement as agreements_contract
 from accord import checkpoint as notes
 from accord import signing
 from accord.directory import Directory
-from accord.reasons import Problem
+from accord.reasons import REASONS, Problem
 from accord.statement import Draft, SignedStatement
 from accord.v1 import (
     agreements_pb2,
@@ -31,6 +31,7 @@ from accord.v1 import (
 )
 from broker import caller
 from broker.ask import Heard, ask, nobody_listens
+from broker.dispatch import head_size
 from broker.events import Event, log
 from broker.gate import BadRequest, NotAllowed, Peer, peer_of
 from broker.sessions import NotAttached, Session, Sessions
@@ -316,8 +317,12 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         try:
             # Attached before the welcome is put together, so that a withdrawal made meanwhile is queued and not missed.
             await self._sessions.attach(session)
-            for frame in await self._welcome(peer.agency, first.hello):
+            for frame in await self._welcome(session, first.hello):
                 yield frame
+            # Queued, not yielded: heads must go down in the order in which their proofs follow from each other.
+            head = self._reading.head_from(session.head_size)
+            session.head_size = head_size(head)
+            session.send(node_pb2.AttachResponse(head=head))
             log.info(Event.NODE_ATTACHED, node=peer.agency, directory_version=first.hello.directory_version)
             gone = asyncio.create_task(session.closed.wait())
             try:
@@ -335,8 +340,8 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             await self._sessions.detach(session)
             log.info(Event.NODE_DETACHED, node=peer.agency)
 
-    async def _welcome(self, agency: str, hello: node_pb2.Hello) -> list[node_pb2.AttachResponse]:
-        """What a node must have before it can answer: rules, withdrawals, agreements and the ledger's head."""
+    async def _welcome(self, session: Session, hello: node_pb2.Hello) -> list[node_pb2.AttachResponse]:
+        """What a node must have before it can answer: rules, withdrawals and agreements."""
         frames = []
         bundle = self._bundle()
         if hello.policy_revision != bundle.revision:
@@ -345,10 +350,9 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             frames.append(
                 node_pb2.AttachResponse(withdrawn=node_pb2.AgreementWithdrawn(withdrawal=signed, receipted=receipted))
             )
-        for record_id, sealed in await self._agreements.pending(agency):
+        for record_id, sealed in await self._agreements.pending(session.agency):
             delivered = node_pb2.AgreementDelivered(record_id=record_id, sealed=sealed)
             frames.append(node_pb2.AttachResponse(delivered=delivered))
-        frames.append(node_pb2.AttachResponse(head=self._reading.head_from(hello.head_size)))
         return frames
 
     async def _take(self, session: Session, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
@@ -361,7 +365,12 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
                     case "cosigned":
                         await self._cosigned(session, frame.cosigned)
                     case "alarm":
-                        log.warning(Event.WITNESS_ALARM, node=session.agency, reason=frame.alarm.reason[:64])
+                        session.refused(frame.alarm.query_id)
+                        log.warning(
+                            Event.NODE_ALARM,
+                            node=session.agency,
+                            reason=frame.alarm.reason if frame.alarm.reason in REASONS else "unknown",
+                        )
                     case _:
                         return
         finally:
@@ -382,7 +391,6 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         except Problem as problem:
             log.warning(Event.WITNESS_ALARM, node=session.agency, reason=problem.reason)
             return
-        session.head_size = max(session.head_size, cosigned.size)
         await self._reading.cosigned(session.agency, cosigned.size, cosigned.cosignature)
         log.debug(Event.CHECKPOINT_COSIGNED, node=session.agency, size=cosigned.size)
 

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
+from accord.answer import BadAnswer
 from accord.reasons import Problem
 from accord.v1 import node_pb2
 
@@ -28,7 +29,8 @@ class Session:
 
     Attributes:
         agency: Whose node it is.
-        head_size: Size of the newest checkpoint that the node has countersigned.
+        head_size: Size of the newest head sent down this stream, or that the node had when it attached. The next proof
+            starts there: a node checks heads in the order in which they come.
         frames: What goes down.
         closed: Set when the stream is gone.
         waiting: Question -> where its answer is wanted.
@@ -59,6 +61,12 @@ class Session:
         waiter = self.waiting.pop(query_id, None)
         if waiter is not None and not waiter.done():
             waiter.set_result(signed_answer)
+
+    def refused(self, query_id: str) -> None:
+        """The node will not answer this question at all; whoever waits need not wait longer."""
+        waiter = self.waiting.pop(query_id, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(BadAnswer("the node refused the question and raised the alarm"))
 
     def close(self) -> None:
         """Give up the stream; every question that waits on it learns so."""

@@ -117,7 +117,7 @@ class Regorus:
             engine = _engine(self._rules, self._data)
             started.put("")
         except BaseException as error:  # noqa: BLE001 - a panic of the engine is a BaseException
-            started.put(f"the rules cannot be loaded: {error}"[:500])
+            started.put(f"the rules cannot be loaded: {_first_part(error)}")
             return
         while not self._closed:
             job = self._jobs.get()
@@ -218,6 +218,11 @@ def _check_overlay(overlay: Mapping[str, str]) -> None:
         try:
             engine.add_policy(path, text)
         except RuntimeError as error:
-            raise PolicyError(f"{path} is not Rego: {error}"[:500]) from error
+            raise PolicyError(f"{path} is not Rego: {_first_part(error)}") from error
         if engine.get_packages() != [OVERLAY_PACKAGE]:
             raise PolicyError(f"{path} may only state refusals in package accord.overlay")
+
+
+def _first_part(error: BaseException) -> str:
+    """The engine's message without the trace of its own stack that it appends."""
+    return str(error).partition("Stack backtrace:")[0].strip()[:500]

@@ -103,7 +103,7 @@ class Regorus:
             engine = _engine(self._rules, self._data)
             started.put("")
         except BaseException as error:  # noqa: BLE001 - a panic of the engine is a BaseException
-            started.put(f"the rules cannot be loaded: {error}"[:500])
+            started.put(f"the rules cannot be loaded: {_first_part(error)}")
             return
         while not self._closed:
             job = self._jobs.get()
@@ -204,4 +204,9 @@ def packages(file: str, text: str) -> tuple[str, ...]:
         engine.add_policy(file, text)
         return tuple(engine.get_packages())
     except RuntimeError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_first_part(error)) from error
+
+
+def _first_part(error: BaseException) -> str:
+    """The engine's message without the trace of its own stack that it appends."""
+    return str(error).partition("Stack backtrace:")[0].strip()[:500]

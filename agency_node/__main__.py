@@ -1,0 +1,425 @@
+"""Wiring only: read what settings name, build the parts, run them, stop cleanly. The one place that sees everything."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+import grpc.aio
+import uuid_utils
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from prometheus_client import start_http_server
+from sqlalchemy import Engine
+
+from accord import agreement as contract
+from accord.canonical import lp, sha256
+from accord.directory import Directory
+from accord.identity import MatchKey
+from accord.v1 import agreements_pb2, agreements_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc
+from agency_node import agreements, events, index, keys, keyserver, link, session, tokens, witness
+from agency_node import staff as sign_in
+from agency_node.answer import Node
+from agency_node.asking import Asker, Held, held_agreement
+from agency_node.channel import Identity, Remote, call, dial, problem_of
+from agency_node.directory import DirectoryFile
+from agency_node.events import Event, log
+from agency_node.gate import Gate, peer_of
+from agency_node.mapping import Records, open_records
+from agency_node.scoring import shipped_prior
+from agency_node.service import Frames, RulesInForce
+from agency_node.settings import BadSettings, NodeSettings, StewardSettings
+from agency_node.store import open_store, reading, writing
+from agency_node.store.agreements import Binding, Source, binding_of, keep_binding
+
+CALL_S: Final = 10.0
+"""Longest wait for one call of the asking side, seconds."""
+INDEX_S: Final = 600.0
+"""Longest wait for the tokens of one batch of an index, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What every command of a node starts from."""
+
+    settings: NodeSettings
+    engine: Engine
+    directory: DirectoryFile
+
+    def identity(self) -> Identity:
+        """What this node shows and trusts on a channel."""
+        return Identity(
+            keys.read_private(self.settings.tls_key),
+            keys.read(self.settings.tls_certificate),
+            keys.read(self.settings.ca),
+        )
+
+    def certificate_der(self) -> bytes:
+        """This node's certificate in DER."""
+        certificate = x509.load_pem_x509_certificate(keys.read(self.settings.tls_certificate))
+        return certificate.public_bytes(Encoding.DER)
+
+
+@contextlib.contextmanager
+def home(settings: NodeSettings) -> Iterator[Home]:
+    """Open a node's state and directory."""
+    engine = open_store(settings.database)
+    try:
+        public = keys.read_pinned(settings.federation_public)
+        yield Home(settings, engine, DirectoryFile(settings.directory, public, engine, time.time_ns))
+    finally:
+        engine.dispose()
+
+
+def new_id() -> str:
+    """A fresh UUID version 7 (RFC 9562 section 5.7)."""
+    return str(uuid_utils.uuid7())
+
+
+def publics(directory: Directory) -> tokens.KeyPublics:
+    """The key servers' public keys that the directory pins."""
+    steward = {**directory.steward.key_server, **directory.steward.subject_keys}
+    return tokens.KeyPublics(directory.epoch.id, directory.broker.key_server, steward)
+
+
+# -- Answering --------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]:
+    """A node that stays attached and answers until the block ends.
+
+    Yields:
+        Tells whether it is attached now.
+    """
+    with home(settings) as at:
+        records = open_records(settings.mapping)
+        token_index = index.TokenIndex(at.engine)
+        prior = shipped_prior()
+        rules = RulesInForce(settings.agency, at.engine, at.directory.current)
+
+        def scales() -> link.Scales | None:
+            found = token_index.statistics()
+            return None if found is None else link.Scales(found[0], found[1], prior)
+
+        node = Node(
+            agency=settings.agency,
+            directory=at.directory.current,
+            engine=at.engine,
+            sealing_key=keys.read_x25519(settings.sealing_key),
+            answer_key=keys.read_ed25519(settings.answer_key),
+            rules=rules.current,
+            index=token_index,
+            records=records,
+            scales=scales,
+            fresh_for_s=settings.max_answer_age_s,
+        )
+        frames = Frames(node, rules, keys.read_ed25519(settings.witness_key))
+        up = False
+
+        def attached(now: bool) -> None:
+            nonlocal up
+            if now and not up:
+                log.info(Event.SESSION_ATTACHED, broker=settings.broker)
+            up = now
+
+        keeping = asyncio.create_task(session.keep(settings.broker, at.identity, frames.hello, frames.handle, attached))
+        if settings.metrics is not None:
+            address, _, port = settings.metrics.rpartition(":")
+            start_http_server(int(port), address.strip("[]"))
+        log.info(
+            Event.SERVICE_STARTED,
+            agency=settings.agency,
+            directory_version=at.directory.current().version,
+            policy=rules.revision(),
+        )
+        try:
+            yield lambda: up and not keeping.done()
+            if keeping.done():
+                await keeping
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+            rules.close()
+            records.close()
+            log.info(Event.SERVICE_STOPPED, cause="asked")
+
+
+async def serve(settings: NodeSettings) -> None:
+    """Answer until told to stop (SIGTERM or Ctrl-C)."""
+    events.configure(settings.log_level)
+    async with answering(settings):
+        await _told_to_stop()
+
+
+async def _told_to_stop() -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await stopping.wait()
+
+
+# -- The index --------------------------------------------------------------------------------------------------------
+
+
+async def build_index(
+    settings: NodeSettings, progress: Callable[[index.Progress], None], allow_vanishing: bool
+) -> index.Built:
+    """Bring this node's token index up to date."""
+    with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
+        directory = at.directory.current()
+        async with _key_servers(at) as (broker, steward):
+
+            async def tokenise(wanted: Sequence[MatchKey]) -> list[bytes]:
+                return await tokens.tokens(
+                    wanted,
+                    broker=broker,
+                    steward=steward,
+                    publics=publics(directory),
+                    use=tokens.INDEX,
+                    deadline_s=INDEX_S,
+                    checkpoint=_newest_head(at),
+                )
+
+            return await index.build(
+                at.engine,
+                records,
+                tokenise,
+                node_id=settings.agency,
+                terms=index.Terms(directory.epoch.id, directory.key_servers_digest),
+                at_ns=time.time_ns(),
+                progress=progress,
+                allow_vanishing=allow_vanishing,
+            )
+
+
+def check_mapping(settings: NodeSettings) -> Records:
+    """The agency's records, their mapping tried on the real database."""
+    return open_records(settings.mapping)
+
+
+@contextlib.asynccontextmanager
+async def _key_servers(at: Home) -> AsyncIterator[tuple[tokens.KeyServer, tokens.KeyServer]]:
+    identity = at.identity()
+    async with dial(at.settings.broker, identity) as broker, dial(at.settings.steward, identity) as steward:
+        yield keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward)
+
+
+def _newest_head(at: Home) -> str:
+    seen = witness.seen(at.engine, at.directory.current().broker.ledger_origin)
+    return "" if seen is None else seen.note
+
+
+# -- Asking -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The asking side, signed in: everything that a question or an agreement needs."""
+
+    asker: Asker
+    caller_token: str
+    role: str
+    ask: Callable[[broker_pb2.AskRequest], Awaitable[broker_pb2.AskResponse]]
+    record: Callable[[agreements_pb2.RecordAgreementRequest], Awaitable[agreements_pb2.RecordAgreementResponse]]
+    withdraw: Callable[[agreements_pb2.WithdrawAgreementRequest], Awaitable[agreements_pb2.WithdrawAgreementResponse]]
+    keep: Callable[[str, bytes], None]
+
+
+@contextlib.asynccontextmanager
+async def desk(
+    settings: NodeSettings, staff_token: str, heard: Callable[[int, int], None] = lambda asked, done: None
+) -> AsyncIterator[Desk]:
+    """Sign a member of staff in and dial broker and steward.
+
+    Args:
+        settings: The node's.
+        staff_token: The identity provider's token.
+        heard: Told how many agencies were asked and how many have been heard.
+
+    Raises:
+        StaffTokenRefused: The sign-in is not accepted.
+        BadSettings: The node was told of no identity provider.
+        NoRules: The node has not received the rules yet.
+    """
+    if settings.staff is None:
+        raise BadSettings("nobody can sign in here: settings have no [staff] section for the identity provider")
+    with home(settings) as at:
+        now_s = int(time.time())
+        secret = keys.read_secret(settings.pseudonym_secret)
+        member = sign_in.check(staff_token.strip(), settings.staff.identity_provider(), secret, now_s)
+        directory = at.directory.current()
+        asking_key = keys.read_ed25519(settings.asking_key)
+        caller_token = sign_in.caller_token(
+            member,
+            agency=settings.agency,
+            federation=directory.federation,
+            certificate_der=at.certificate_der(),
+            asking_key=asking_key,
+            jti=new_id(),
+            now_s=now_s,
+        )
+        rules = RulesInForce(settings.agency, at.engine, at.directory.current)
+        in_force = rules.current()
+        identity = at.identity()
+        async with dial(settings.broker, identity) as broker, dial(settings.steward, identity) as steward:
+            servers = (keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward))
+            head = _newest_head(at)
+
+            async def tokenise(wanted: Sequence[MatchKey]) -> list[bytes]:
+                return await tokens.tokens(
+                    wanted,
+                    broker=servers[0],
+                    steward=servers[1],
+                    publics=publics(directory),
+                    use=keys_pb2.KEY_USE_ASK,
+                    deadline_s=CALL_S,
+                    checkpoint=head,
+                )
+
+            async def tag(wanted: Sequence[MatchKey]) -> list[bytes]:
+                return await tokens.subject_tags(
+                    wanted,
+                    steward=servers[1],
+                    publics=publics(directory),
+                    federation=directory.federation,
+                    deadline_s=CALL_S,
+                )
+
+            agreeing = agreements_pb2_grpc.AgreementServiceStub(broker)
+
+            async def find(caller_token: str, tags: Sequence[bytes]) -> list[Held]:
+                request = agreements_pb2.FindAgreementsRequest(caller_token=caller_token, subject_tags=tags)
+                found = await call(agreeing.FindAgreements(request, timeout=CALL_S))
+                return [
+                    held_agreement(one.agreement, one.state, one.receipted, _binding(at, one.agreement.statement))
+                    for one in found.agreements
+                ]
+
+            def keep(record_id: str, binding: bytes) -> None:
+                with writing(at.engine) as connection:
+                    keep_binding(connection, Binding(record_id, Source.CAPTURED, binding, time.time_ns()))
+
+            async def send(request: broker_pb2.AskRequest) -> broker_pb2.AskResponse:
+                return await _ask(broker_pb2_grpc.BrokerServiceStub(broker), request, heard)
+
+            asker = Asker(
+                agency=settings.agency,
+                directory=directory,
+                catalogue=in_force.catalogue,
+                policy=in_force.revision,
+                asking_key=asking_key,
+                case_secret=sha256(lp(b"accord case secret v1", secret)),
+                tokens=tokenise,
+                subject_tokens=tag,
+                agreements=find,
+                now_ns=time.time_ns,
+                new_id=new_id,
+            )
+            try:
+                yield Desk(
+                    asker=asker,
+                    caller_token=caller_token,
+                    role=member.role,
+                    ask=send,
+                    record=lambda request: call(agreeing.RecordAgreement(request, timeout=CALL_S)),
+                    withdraw=lambda request: call(agreeing.WithdrawAgreement(request, timeout=CALL_S)),
+                    keep=keep,
+                )
+            finally:
+                rules.close()
+
+
+async def _ask(
+    broker: broker_pb2_grpc.BrokerServiceStub, request: broker_pb2.AskRequest, heard: Callable[[int, int], None]
+) -> broker_pb2.AskResponse:
+    wrapped = broker_pb2.AskWithProgressRequest(ask=request)
+    try:
+        updates: AsyncIterator[broker_pb2.AskWithProgressResponse] = broker.AskWithProgress(  # type: ignore[assignment]
+            wrapped, timeout=CALL_S
+        )  # the stubs know the synchronous iterator only
+        async for update in updates:
+            if update.HasField("response"):
+                return update.response
+            heard(update.progress.asked, update.progress.heard)
+    except grpc.aio.AioRpcError as error:
+        raise problem_of(error) from None
+    raise Remote("NODE_UNREACHABLE")
+
+
+def _binding(at: Home, statement: bytes) -> contract.Binding | None:
+    record_id = contract.parse_agreement(statement).record_id
+    with reading(at.engine) as connection:
+        found = binding_of(connection, record_id)
+    return None if found is None else agreements.read_binding(found.binding)
+
+
+# -- The steward ------------------------------------------------------------------------------------------------------
+
+
+class PinnedDirectory:
+    """The steward's directory: it keeps no ledger, so the highest version lies beside the file."""
+
+    def __init__(self, settings: StewardSettings) -> None:
+        """Open the state that remembers the highest version."""
+        self.engine = open_store(settings.database.with_suffix(".state"))
+        public = keys.read_pinned(settings.federation_public)
+        self._file = DirectoryFile(settings.directory, public, self.engine, time.time_ns)
+
+    def current(self) -> Directory:
+        """The directory in force."""
+        return self._file.current()
+
+
+async def serve_steward(settings: StewardSettings) -> None:
+    """Serve keys until told to stop (SIGTERM or Ctrl-C)."""
+    events.configure(settings.log_level)
+    directory = PinnedDirectory(settings)
+    now = directory.current()
+    allow = {
+        "accord.v1.KeyService": frozenset({"agency"}),
+        "grpc.health.v1.Health": frozenset({"agency", "broker", "steward"}),
+    }
+    server = grpc.aio.server(interceptors=[Gate(directory.current, allow)])
+    counters = keyserver.StoredCounters(settings.database)
+    heads = keyserver.StoredHeads(settings.database)
+    key_server = keyserver.KeyServer(
+        {
+            now.epoch.id: keyserver.family_keys(
+                keys.read_secret(settings.key_server_seed), keys.read_secret(settings.subject_seed), now.epoch.id
+            )
+        },
+        agency_of=lambda context: peer_of(context, directory.current()).agency,
+        ledger=keyserver.Ledger(now.broker.ledger_origin, now.broker.ledger_key),
+        heads=heads,
+        counters=counters,
+    )
+    keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    credentials = grpc.ssl_server_credentials(
+        [(keys.read_private(settings.tls_key), keys.read(settings.tls_certificate))],
+        keys.read(settings.ca),
+        require_client_auth=True,
+    )
+    port = server.add_secure_port(settings.listen, credentials)
+    await server.start()
+    listening_on = f"{settings.listen.rpartition(':')[0]}:{port}"
+    log.info(Event.SERVICE_STARTED, listening_on=listening_on, directory_version=now.version)
+    try:
+        await _told_to_stop()
+    finally:
+        await server.stop(grace=1.0)
+        counters.close()
+        heads.close()
+        directory.engine.dispose()
+        log.info(Event.SERVICE_STOPPED, cause="asked")

@@ -1,0 +1,118 @@
+"""The command line's frame: options that every command shares, and how failures are said."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import click
+import typer
+from rich.console import Console
+
+from accord import reasons
+from accord.reasons import REASONS, Problem
+from agency_node import settings
+
+app = typer.Typer(
+    name="accord-node",
+    help="One agency's node: answers questions out of the agency's own records, and asks.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="ACCORD_HOME", help="The node's folder, with its keys and settings.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+TokenFile = Annotated[
+    Path, typer.Option("--token-file", help="A file with your sign-in token from your agency's identity provider.")
+]
+
+_EXITS: Final = {
+    reasons.INVALID_ARGUMENT: 2,
+    reasons.UNAVAILABLE: 4,
+    reasons.DEADLINE_EXCEEDED: 4,
+    reasons.DATA_LOSS: 5,
+}
+
+
+class Exit(Exception):  # a result of a command, not a failure
+    """Ends a command with an exit code of its own."""
+
+    def __init__(self, code: int) -> None:
+        """Take the code."""
+        self.code = code
+        super().__init__(code)
+
+
+def load(home: Path) -> settings.NodeSettings:
+    """The settings in a node's folder."""
+    return settings.load(home / "node.toml")
+
+
+def read_token(path: Path) -> str:
+    """A sign-in token from its file.
+
+    Raises:
+        BadSettings: It cannot be read.
+    """
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise settings.BadSettings(f"the sign-in token in {path} cannot be read; sign in and save it there") from error
+
+
+def show(value: object) -> None:
+    """Print a value as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def explain(problem: Problem, as_json: bool) -> int:
+    """Say what went wrong and what to do about it.
+
+    The message of a Problem is written for the operator of this very process and names no person, so it may be shown
+    here, on the machine where it arose.
+
+    Returns:
+        The exit code.
+    """
+    reason = REASONS.get(problem.reason, REASONS["INTERNAL"])
+    detail = str(problem)
+    cure = str(getattr(problem, "cure", "") or reason.cure)
+    field = str(getattr(problem, "field", ""))
+    if as_json:
+        show(
+            {"error": {"reason": problem.reason, "title": reason.title, "detail": detail, "field": field, "cure": cure}}
+        )
+    else:
+        err.print(f"[bold red]{reason.title}.[/]", highlight=False)
+        if detail and detail not in {reason.title, cure}:
+            err.print(detail, markup=False, highlight=False)
+        if cure not in detail:
+            err.print(f"What you can do: {cure}", markup=False, highlight=False)
+        err.print(f"({problem.reason})", style="dim", highlight=False)
+    return _EXITS.get(reason.status, 1)
+
+
+def failing(command: Callable[..., Any]) -> int:
+    """Run the command line and turn what is raised into messages and exit codes."""
+    try:
+        command(standalone_mode=False)
+    except Exit as end:
+        return end.code
+    except Problem as problem:
+        return explain(problem, "--json" in sys.argv)
+    except click.exceptions.Abort:
+        err.print("Stopped.")
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        return 1
+    return 0

@@ -1,0 +1,92 @@
+"""`accord-node ask`: one question about one or several people, from options, a file or standard input."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from agency_node import __main__ as parts
+from agency_node import asking
+from agency_node.asking import Inquiry, Outcome
+from agency_node.cli import people
+from agency_node.cli.app import Exit, HomeOption, JsonOption, TokenFile, app, err, load, out, read_token, show
+from agency_node.cli.show import as_object, as_table, exit_code
+from agency_node.settings import NodeSettings
+
+
+@app.command()
+def ask(
+    home: HomeOption,
+    token_file: TokenFile,
+    file: Annotated[
+        str, typer.Argument(help="A JSON file with the question, or - for standard input; or use the options.")
+    ] = "",
+    question: Annotated[str, typer.Option(help="Which question; see: accord-node questions.")] = "",
+    purpose: Annotated[str, typer.Option(help="Why, for example early_help.")] = "",
+    case: Annotated[str, typer.Option(help="Your case reference; only a keyed token of it leaves the agency.")] = "",
+    first_name: Annotated[str, typer.Option(help="First name.")] = "",
+    last_name: Annotated[str, typer.Option(help="Last name.")] = "",
+    middle_names: Annotated[str, typer.Option(help="Middle names.")] = "",
+    date_of_birth: Annotated[str, typer.Option(help="For example 2013-03-09 or 9/3/2013.")] = "",
+    sex: Annotated[str, typer.Option(help="Female or male.")] = "",
+    address: Annotated[str, typer.Option(help="House and street.")] = "",
+    postcode: Annotated[str, typer.Option(help="Postcode.")] = "",
+    nhs_number: Annotated[str, typer.Option(help="NHS number, where known; never needed.")] = "",
+    former_last_name: Annotated[list[str] | None, typer.Option(help="An earlier surname; repeat for more.")] = None,
+    role: Annotated[str, typer.Option(help="child, parent or other_adult.")] = "child",
+    protected: Annotated[bool, typer.Option(help="The address must not be sent: refuge, shielded.")] = False,
+    agency: Annotated[list[str] | None, typer.Option(help="Ask only this agency; repeat for more.")] = None,
+    need_tier: Annotated[int, typer.Option(help="Level of need, 1 to 4.")] = 2,
+    significant_harm: Annotated[bool, typer.Option(help="Reasonable cause to suspect significant harm.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the agencies one question.
+
+    accord-node ask --home . --token-file me.jwt --question agency.contact --purpose early_help --case CF-1042
+    --first-name Jamie --last-name Thorley --date-of-birth 9/3/2013 --postcode "MD4 7QT"
+    """
+    if file:
+        value: dict[str, Any] = dict(people.read(file))
+    else:
+        row: dict[str, Any] = {
+            "first_name": first_name,
+            "last_name": last_name,
+            "middle_names": middle_names,
+            "date_of_birth": date_of_birth,
+            "sex": sex,
+            "address": address,
+            "postcode": postcode,
+            "nhs_number": nhs_number,
+            "former_last_names": former_last_name or [],
+            "role": role,
+            "protected": protected,
+        }
+        value = {
+            "question": question,
+            "purpose": purpose,
+            "case": case,
+            "people": [row],
+            "agencies": agency or [],
+            "need_tier": need_tier,
+            "significant_harm": significant_harm,
+        }
+    inquiry, names = people.inquiry(value)
+    outcome = asyncio.run(_ask(load(home), read_token(token_file), inquiry))
+    if as_json:
+        show(as_object(outcome))
+    else:
+        out.print(as_table(outcome, names))
+    raise Exit(exit_code(outcome))
+
+
+async def _ask(told: NodeSettings, token: str, inquiry: Inquiry) -> Outcome:
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True)
+    with bar:
+        task = bar.add_task("Preparing the question")
+
+        def heard(asked: int, done: int) -> None:
+            bar.update(task, description=f"Asking: {done} of {asked} agencies heard")
+
+        async with parts.desk(told, token, heard) as desk:
+            return await asking.ask(desk.asker, inquiry, desk.caller_token, desk.role, desk.ask)

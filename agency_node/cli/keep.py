@@ -1,0 +1,90 @@
+"""Keys, enrolment and running: init, join, serve, steward, ledger."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agency_node import __main__ as parts
+from agency_node import enrol, keys, ledger, settings
+from agency_node.cli.app import HomeOption, JsonOption, app, load, out, show
+
+
+@app.command()
+def init(
+    home: HomeOption,
+    federation: Annotated[str, typer.Option(help="The federation to join, for example midshire.")],
+    agency: Annotated[str, typer.Option(help="Identifier of the agency, for example police.")] = "",
+    title: Annotated[str, typer.Option(help="The agency's name as people read it.")] = "",
+    kind: Annotated[str, typer.Option(help="Kind of agency, for example police.")] = "",
+    character: Annotated[list[str] | None, typer.Option(help="A legal character it claims; repeat for more.")] = None,
+    broker: Annotated[str, typer.Option(help="Where the broker listens, host:port.")] = "localhost:7443",
+    steward_at: Annotated[str, typer.Option("--steward-at", help="Where the steward listens.")] = "localhost:7444",
+    steward: Annotated[bool, typer.Option("--steward", help="Make the steward's keys instead of an agency's.")] = False,
+    host: Annotated[list[str] | None, typer.Option(help="Steward: a host name at which nodes find it.")] = None,
+    listen: Annotated[str, typer.Option(help="Steward: where it listens, host:port.")] = "127.0.0.1:7444",
+) -> None:
+    """Make keys and settings here, and a request to be sent to the federation's operator."""
+    if steward:
+        made = enrol.init_steward(home, federation=federation, hosts=host or ["localhost"], listen=listen)
+    else:
+        made = enrol.init_agency(
+            home,
+            federation=federation,
+            agency=agency,
+            title=title,
+            kind=kind,
+            characters=character or [],
+            broker=broker,
+            steward=steward_at,
+        )
+    out.print(f"Keys and settings are in {home}. They never leave this machine.")
+    out.print(f"Send {made.request} to the federation's operator; it holds public keys only.")
+
+
+@app.command()
+def join(
+    home: HomeOption,
+    bundle: Annotated[Path, typer.Argument(help="The file that the federation's operator sent back.")],
+    federation_key: Annotated[
+        str, typer.Option(help="Identifier of the federation key, as the operator read it out by telephone.")
+    ] = "",
+) -> None:
+    """Check what the federation's operator sent back, and put it in place. Also renews a certificate."""
+    joined = enrol.join(home, bundle, now_ns=time.time_ns(), federation_key_id=federation_key or None)
+    out.print(f"{joined.member.uri} is in, under directory version {joined.directory.version}.")
+    if joined.first and not federation_key:
+        out.print(f"Pinned federation key {joined.federation_key_id}: ring the operator and compare it.")
+
+
+@app.command()
+def serve(home: HomeOption) -> None:
+    """Stay attached to the broker and answer questions, until stopped."""
+    asyncio.run(parts.serve(load(home)))
+
+
+@app.command()
+def steward(home: HomeOption) -> None:
+    """Serve keys as the steward, until stopped."""
+    asyncio.run(parts.serve_steward(settings.load_steward(home / "steward.toml")))
+
+
+ledgers = typer.Typer(help="This node's own ledger.", no_args_is_help=True)
+app.add_typer(ledgers, name="ledger")
+
+
+@ledgers.command("verify")
+def ledger_verify(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Rebuild the tree from its entries and compare it with what was signed."""
+    told = load(home)
+    with parts.home(told) as at:
+        origin = f"{at.directory.current().federation}/{told.agency}"
+        private = keys.read_ed25519(told.witness_key)
+        ledger.checkpoint(at.engine, origin, private)
+        verified = ledger.verify(at.engine, origin, private.public_key().public_bytes_raw())
+    if as_json:
+        show({"entries": verified.size, "root": verified.root.hex(), "erased": verified.erased})
+    else:
+        out.print(f"The ledger holds: {verified.size} entries, {verified.erased} erased.")

@@ -1,0 +1,244 @@
+"""Frames that come down the session, turned into our values, and what is sent back. Decides nothing.
+
+question  -> witness, answer        -> cosigned and answered, or an alarm
+head      -> witness                -> cosigned, or an alarm
+bundle    -> verify, store, load
+withdrawn -> verify, store          (beats every stored answer from then on)
+delivered -> unseal, store
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine
+
+from accord import agreement as contract
+from accord import bundle as bundles
+from accord import sealing, signing
+from accord.canonical import Json, NotCanonical, decode_object, text
+from accord.directory import Directory
+from accord.reasons import Problem
+from accord.statement import Draft
+from accord.v1 import node_pb2
+from agency_node import agreements, decide, witness
+from agency_node.answer import Node, answer
+from agency_node.engines.regorus import Regorus
+from agency_node.events import Event, log
+from agency_node.gate import refuse_unknown_fields
+from agency_node.ledger import Kind, Record, append
+from agency_node.rules import NoRules, OwnRules
+from agency_node.stages import Received
+from agency_node.store import reading, writing
+from agency_node.store.agreements import Binding, Source, keep_binding, withdraw
+from agency_node.store.in_force import BundleInForce, bundle_in_force, keep_bundle
+
+MAX_BUNDLE_BYTES = 8 * 1024 * 1024
+"""Longest bundle that is put together from chunks."""
+
+
+@dataclass(slots=True)
+class RulesInForce:
+    """The policy bundle in force at this node: kept in its state, loaded once.
+
+    Attributes:
+        agency: This agency.
+        engine: The node's state.
+        directory: Gives the directory in force, whose policy keys count.
+    """
+
+    agency: str
+    engine: Engine
+    directory: Callable[[], Directory]
+    _loaded: OwnRules | None = None
+
+    def current(self) -> OwnRules:
+        """The rules in force.
+
+        Raises:
+            NoRules: No bundle has been received yet.
+            BadBundle: The stored one no longer verifies.
+        """
+        if self._loaded is None:
+            with reading(self.engine) as connection:
+                stored = bundle_in_force(connection)
+            if stored is None:
+                raise NoRules("no policy bundle has been received yet")
+            self._loaded = self._load(stored.bundle)
+        return self._loaded
+
+    def revision(self) -> str:
+        """The revision in force; empty when there is none."""
+        try:
+            return self.current().revision
+        except Problem:
+            return ""
+
+    def take(self, data: bytes, revision: str, at_ns: int) -> None:
+        """Verify, store and load a bundle.
+
+        Raises:
+            BadBundle: It is not signed by a policy key of the directory, or is another revision than announced.
+        """
+        fresh = self._load(data)
+        if fresh.revision != revision:
+            raise bundles.BadBundle("the bundle is of another revision than was announced")
+        fields: dict[str, Json] = {"policy": revision, "catalogue": fresh.catalogue.digest}
+        with writing(self.engine) as connection:
+            keep_bundle(connection, BundleInForce(revision, data), at_ns)
+            append(connection, [Record(Kind.POLICY_ACTIVATED, at_ns, fields)])
+        old, self._loaded = self._loaded, fresh
+        if old is not None:
+            old.loaded.engine.close()
+
+    def close(self) -> None:
+        """Stop the engine."""
+        if self._loaded is not None:
+            self._loaded.loaded.engine.close()
+
+    def _load(self, data: bytes) -> OwnRules:
+        opened = bundles.open_bundle(data, self.directory().broker.policy_public_keys())
+        return OwnRules(self.agency, decide.load(opened, Regorus))
+
+
+@dataclass(slots=True)
+class Frames:
+    """Handles the frames of one session.
+
+    Attributes:
+        node: What answering needs.
+        rules: The policy bundle in force.
+        witness_key: Countersigns the broker's ledger.
+        now_ns: The clock.
+    """
+
+    node: Node
+    rules: RulesInForce
+    witness_key: Ed25519PrivateKey
+    now_ns: Callable[[], int] = time.time_ns
+    _chunks: dict[int, bytes] = field(default_factory=dict)
+
+    def hello(self) -> node_pb2.Hello:
+        """The first frame of a session."""
+        self._chunks.clear()
+        directory = self.node.directory()
+        seen = witness.seen(self.node.engine, directory.broker.ledger_origin)
+        return node_pb2.Hello(
+            agency=self.node.agency,
+            policy_revision=self.rules.revision(),
+            head_size=0 if seen is None else seen.size,
+            head_root=b"" if seen is None else seen.root,
+            directory_version=directory.version,
+        )
+
+    async def handle(self, frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        """Handle one frame. Whatever is wrong with it is alarmed, never answered."""
+        query_id = ""
+        try:
+            refuse_unknown_fields(frame)
+            match frame.WhichOneof("frame"):
+                case "question":
+                    # For the broker's own bookkeeping only; what counts is the checked statement inside.
+                    query_id = _query_id(frame.question)
+                    return await self._question(frame.question)
+                case "head":
+                    return [self._head(frame.head, None)]
+                case "bundle":
+                    self._bundle(frame.bundle)
+                case "withdrawn":
+                    self._withdrawn(frame.withdrawn)
+                case "delivered":
+                    self._delivered(frame.delivered)
+        except Problem as problem:
+            log.warning(Event.QUESTION_REFUSED, query_id=query_id, reason=problem.reason)
+            return [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason=problem.reason, query_id=query_id))]
+        return []
+
+    async def _question(self, question: node_pb2.Question) -> list[node_pb2.AttachRequest]:
+        now_ns = self.now_ns()
+        cosigned = self._head(question.head, _query_id(question))
+        part = question.part
+        given = await answer(
+            Received(
+                warrant=question.warrant,
+                core=question.core,
+                broker_part_sha256=question.broker_part_sha256,
+                node_digests=tuple(question.node_digests),
+                signature=question.signature,
+                key_id=question.key_id,
+                draft=Draft(part.node, part.part, part.salt, part.payload),
+            ),
+            self.node,
+            now_ns,
+        )
+        elapsed_ms = round((self.now_ns() - now_ns) / 1_000_000)
+        if given.repeated:
+            log.info(Event.QUESTION_REPEATED, query_id=given.query_id)
+        else:
+            log.info(Event.QUESTION_ANSWERED, query_id=given.query_id, elapsed_ms=elapsed_ms)
+        answered = node_pb2.Answered(query_id=given.query_id, signed_answer=given.signed_answer)
+        return [cosigned, node_pb2.AttachRequest(answered=answered)]
+
+    def _head(self, head: node_pb2.Head, query_id: str | None) -> node_pb2.AttachRequest:
+        directory = self.node.directory()
+        try:
+            line = witness.check(
+                self.node.engine,
+                head.checkpoint,
+                list(head.consistency),
+                head.from_size,
+                origin=directory.broker.ledger_origin,
+                ledger_public=directory.broker.ledger_key,
+                name=f"{directory.federation}/{self.node.agency}",
+                private=self.witness_key,
+                at_ns=self.now_ns(),
+                query_id=query_id,
+            )
+        except Problem as problem:
+            log.error(Event.WITNESS_ALARM, reason=problem.reason)
+            raise
+        return node_pb2.AttachRequest(cosigned=node_pb2.Cosigned(size=line.size, cosignature=line.line))
+
+    def _bundle(self, chunk: node_pb2.BundleChunk) -> None:
+        if chunk.number == 0:
+            self._chunks.clear()
+        self._chunks[chunk.number] = chunk.content
+        if sum(map(len, self._chunks.values())) > MAX_BUNDLE_BYTES:
+            self._chunks.clear()
+            raise bundles.BadBundle("the bundle is too large")
+        if len(self._chunks) == chunk.total:
+            data = b"".join(self._chunks[number] for number in sorted(self._chunks))
+            self._chunks.clear()
+            self.rules.take(data, chunk.revision, self.now_ns())
+            log.info(Event.POLICY_RECEIVED, policy=chunk.revision, chunks=chunk.total)
+
+    def _withdrawn(self, frame: node_pb2.AgreementWithdrawn) -> None:
+        signed = frame.withdrawal
+        withdrawal = contract.parse_withdrawal(signed.statement)
+        public = self.node.directory().agency(withdrawal.taken_by).asking
+        signing.verify(public, contract.WITHDRAWAL_LABEL, signed.statement, signed.signature)
+        at_ns = self.now_ns()
+        with writing(self.node.engine) as connection:
+            if withdraw(connection, withdrawal.record_id, at_ns, signed.SerializeToString()):
+                fields: dict[str, Json] = {"record_id": withdrawal.record_id}
+                append(connection, [Record(Kind.AGREEMENT_WITHDRAWN, at_ns, fields)])
+        log.info(Event.AGREEMENT_WITHDRAWN, record_id=withdrawal.record_id)
+
+    def _delivered(self, frame: node_pb2.AgreementDelivered) -> None:
+        info = agreements.delivery_info(frame.record_id)
+        data = sealing.unseal(self.node.sealing_key, info, frame.sealed)
+        agreements.read_binding(data)
+        at_ns = self.now_ns()
+        with writing(self.node.engine) as connection:
+            keep_binding(connection, Binding(frame.record_id, Source.DELIVERED, data, at_ns))
+            fields: dict[str, Json] = {"record_id": frame.record_id}
+            append(connection, [Record(Kind.AGREEMENT_RECEIVED, at_ns, fields)])
+        log.info(Event.AGREEMENT_DELIVERED, record_id=frame.record_id)
+
+
+def _query_id(question: node_pb2.Question) -> str:
+    try:
+        return str(text(decode_object(question.core, 4096), "query_id"))
+    except NotCanonical:
+        return ""

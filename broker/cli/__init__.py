@@ -1,0 +1,17 @@
+"""`accord-broker`: one file for each group of commands; reads settings, calls the pipelines, decides nothing.
+
+Data goes to standard output, messages to standard error. Exit codes: 0 done,
+1 failed, 2 usage, 4 unavailable, 5 verification failed.
+"""
+
+import sys
+
+from broker.cli import ledger, policy, trust
+from broker.cli.app import app, failing
+
+__all__ = ["app", "ledger", "main", "policy", "trust"]
+
+
+def main() -> None:
+    """Run one command; a failure is said in plain words with its cure."""
+    sys.exit(failing(app))

@@ -1,0 +1,138 @@
+"""The ledger: verify, export, search."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from accord.directory import Directory
+from broker import fsck, keys
+from broker.cli.app import Exit, HomeOption, JsonOption, app, err, load, out, show
+from broker.directory import DirectoryFile
+from broker.settings import BrokerSettings
+from broker.store import Store, open_for_reading, tree
+
+ledger = typer.Typer(help="The record of every question, agreement and rule.", no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+PAGE = 1_000
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+@ledger.command("verify")
+def verify(
+    home: HomeOption,
+    running: Annotated[bool, typer.Option(help="The broker is running: questions on their way are no fault.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild the tree from its entries and check every tile, head, cosignature and question."""
+    told = load(home)
+    store = open_for_reading(told.database)
+    directory = _directory(told)
+    try:
+        with _progress() as bar:
+            task = bar.add_task("Checking entries", total=None)
+            report = fsck.verify(
+                store,
+                directory.broker.ledger_origin,
+                directory.broker.ledger_key,
+                witnesses={f"{directory.federation}/{one.id}": one.witness for one in directory.agencies},
+                running=running,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    finally:
+        store.close()
+    if as_json:
+        show(
+            {
+                "ok": report.ok,
+                "entries": report.entries,
+                "erased": report.erased,
+                "questions": report.questions,
+                "open_questions": report.open_questions,
+                "heads": report.heads,
+                "root": report.root.hex(),
+                "findings": [{"index": one.index, "words": one.words} for one in report.findings],
+            }
+        )
+    elif report.ok:
+        out.print(f"The ledger holds: {report.entries} entries, {report.questions} questions, {report.heads} heads.")
+    else:
+        out.print("[bold red]The ledger does not hold.[/]")
+        for one in report.findings:
+            out.print(one.words, markup=False, highlight=False)
+    raise Exit(0 if report.ok else 5)
+
+
+def _directory(told: BrokerSettings) -> Directory:
+    return DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
+
+
+@ledger.command("export")
+def export(
+    home: HomeOption, folder: Annotated[Path, typer.Argument(help="A folder; made when it is not there.")]
+) -> None:
+    """Write the ledger as the tlog-tiles files that any verifier reads, with its records beside them."""
+    store = open_for_reading(load(home).database)
+    try:
+        with store.reader.connect() as connection:
+            head = tree.head(connection)
+        if head is None or not head.note:
+            raise typer.BadParameter("the ledger is empty")
+        with _progress() as bar:
+            task = bar.add_task("Writing entries", total=head.size)
+            written = fsck.export(store, folder, head.note, lambda done, total: bar.update(task, completed=done))
+    finally:
+        store.close()
+    out.print(f"{written} entries are in {folder}.")
+
+
+@ledger.command("search")
+def search(
+    home: HomeOption,
+    query_id: Annotated[str, typer.Option(help="Number of a question.")] = "",
+    kind: Annotated[str, typer.Option(help="Kind of record, for example RELEASED.")] = "",
+    agency: Annotated[str, typer.Option(help="The asking agency.")] = "",
+    question: Annotated[str, typer.Option(help="Identifier of a question of the catalogue.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Find records. They hold codes and pseudonyms, never who was asked about."""
+    store = open_for_reading(load(home).database)
+    wanted = {"query_id": query_id, "kind": kind, "agency": agency, "question": question}
+    try:
+        found = [row for row in _records(store) if all(row.get(key) == value for key, value in wanted.items() if value)]
+    finally:
+        store.close()
+    if as_json:
+        show(found)
+        return
+    table = Table()
+    for heading in ("Entry", "When", "Kind", "Agency", "Question", "Purpose", "Number"):
+        table.add_column(heading)
+    for row in found:
+        cells = (
+            row["index"],
+            row["at"],
+            row["kind"],
+            *(row.get(name, "") for name in ("agency", "question", "purpose")),
+        )
+        table.add_row(*(str(cell) for cell in cells), str(row.get("query_id", row.get("record_id", ""))))
+    out.print(table)
+
+
+def _records(store: Store) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with store.reader.connect() as connection:
+        total = tree.count(connection)
+        for start in range(0, total, PAGE):
+            for entry in tree.entries(connection, start, min(start + PAGE, total)):
+                if entry.body:
+                    rows.append({"index": entry.index, **json.loads(entry.body)})
+    return rows
