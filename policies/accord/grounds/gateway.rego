@@ -1,187 +1,138 @@
 package accord.grounds
 
 # METADATA
-# title: The one gateway claimed towards each agency
-gateway[t.responder.agency_id] := row if {
-	some t in input.targets
-	row := data.accord.data.gateways[t.gateway_id]
-}
-
-# METADATA
-# title: The gateway claimed is in the list
-gateway_known contains id if some id, _ in gateway
-
-# METADATA
 # title: The gateway claimed is law today
-gateway_in_force contains id if {
-	some id, row in gateway
-	row.effective_from_ns <= at
-	at < row.effective_to_ns
+# custom: {code: GATEWAY_NOT_IN_FORCE}
+default gateway_in_force(_) := false
+
+gateway_in_force(gateway) if {
+	gateway.effective_from_ns <= data.accord.grounds.at
+	data.accord.grounds.at < gateway.effective_to_ns
 }
 
 # METADATA
 # title: A lawyer has checked the gateway and its use for the purpose, where the bundle asks for that
-gateway_verified contains id if {
-	data.accord.data.profile == "demo"
-	some id, _ in gateway
-}
+# custom: {code: GATEWAY_UNVERIFIED}
+default gateway_verified(_, _) := false
 
-gateway_verified contains id if {
-	some id, row in gateway
-	row.verified == true
-	purpose.gateways[row.id].verified == true
-}
+gateway_verified(_, _) if data.accord.data.profile == "demo"
 
-asker_fits contains id if {
-	some id, row in gateway
-	some character in row.requester_any
-	character == "any"
-}
-
-asker_fits contains id if {
-	some id, row in gateway
-	some character in row.requester_any
-	some own in input.requester.characters
-	character == own
-}
-
-holder_fits contains t.responder.agency_id if {
-	some t in input.targets
-	some character in gateway[t.responder.agency_id].responder_any
-	character == "any"
-}
-
-holder_fits contains t.responder.agency_id if {
-	some t in input.targets
-	some character in gateway[t.responder.agency_id].responder_any
-	some own in t.responder.characters
-	character == own
-}
-
-holder_kind_fits contains id if {
-	some id, row in gateway
-	some kind in row.responder_kinds
-	kind == "any"
-}
-
-holder_kind_fits contains t.responder.agency_id if {
-	some t in input.targets
-	some kind in gateway[t.responder.agency_id].responder_kinds
-	kind == t.responder.kind
+gateway_verified(gateway, purpose) if {
+	gateway.verified == true
+	purpose.gateways[gateway.id].verified == true
 }
 
 # METADATA
 # title: The gateway covers both agencies
-gateway_parties := (asker_fits & holder_fits) & holder_kind_fits
+# custom: {code: GATEWAY_WRONG_PARTIES}
+default gateway_covers(_, _) := false
+
+gateway_covers(gateway, responder) if {
+	fits(gateway.requester_any, input.requester.characters) == true
+	fits(gateway.responder_any, responder.characters) == true
+	fits(gateway.responder_kinds, [responder.kind]) == true
+}
+
+default fits(_, _) := false
+
+fits(wanted, own) if {
+	is_array(own)
+	some one in wanted
+	one == "any"
+}
+
+fits(wanted, own) if {
+	some one in wanted
+	some mine in own
+	one == mine
+}
 
 # METADATA
 # title: The gateway may be claimed for this purpose
-gateway_for_purpose contains id if {
-	some id, row in gateway
-	some p, _ in purpose.gateways
-	p == row.id
-}
+# custom: {code: GATEWAY_WRONG_PURPOSE}
+default gateway_for_purpose(_, _) := false
+
+gateway_for_purpose(gateway, purpose) if is_boolean(purpose.gateways[gateway.id].verified)
 
 # METADATA
 # title: The lawful basis claimed goes with the gateway and with who holds the record
 # description: >
 #   A public authority's own task (e) is not open to a charity, and the recognised interest (ea) is not open to a
-#   public authority. A node is not told the basis and does not check it.
-basis_fits contains id if {
-	input.entrypoint == "query"
-	some id in (basis_listed & holder_may_use)
+#   public authority.
+# custom: {code: GATEWAY_WRONG_PURPOSE}
+default basis_fits(_, _) := false
+
+basis_fits(gateway, target) if {
+	some basis in gateway.art6
+	basis == target.art6
+	open_to(basis, fits(["non_public"], target.responder.characters)) == true
 }
 
-basis_fits contains id if {
-	input.entrypoint == "node"
-	some id, _ in gateway
-}
+default open_to(_, _) := false
 
-basis_listed contains t.responder.agency_id if {
-	some t in input.targets
-	some basis in gateway[t.responder.agency_id].art6
-	basis == t.art6
-}
+open_to(basis, _) if basis in {"a", "c", "d", "f", "part3"}
 
-non_public contains t.responder.agency_id if {
-	some t in input.targets
-	some character in t.responder.characters
-	character == "non_public"
-}
+open_to("e", false) := true
 
-holder_may_use contains t.responder.agency_id if {
-	some t in input.targets
-	t.art6 in {"a", "c", "d", "f", "part3"}
-}
-
-holder_may_use contains t.responder.agency_id if {
-	some t in input.targets
-	t.art6 == "e"
-	some id in (responders - non_public)
-	id == t.responder.agency_id
-}
-
-holder_may_use contains t.responder.agency_id if {
-	some t in input.targets
-	t.art6 == "ea"
-	some id in non_public
-	id == t.responder.agency_id
-}
+open_to("ea", true) := true
 
 # METADATA
 # title: The gateway is law where both agencies are
-jurisdiction_fits contains t.responder.agency_id if {
-	some t in input.targets
-	some asker in gateway[t.responder.agency_id].jurisdictions
+# custom: {code: JURISDICTION}
+default jurisdiction_fits(_, _) := false
+
+jurisdiction_fits(gateway, responder) if {
+	some asker in gateway.jurisdictions
 	asker == input.requester.jurisdiction
-	some holder in gateway[t.responder.agency_id].jurisdictions
-	holder == t.responder.jurisdiction
+	some holder in gateway.jurisdictions
+	holder == responder.jurisdiction
 }
 
 # METADATA
 # title: Two controllers, or one controller using its own records
-controllers_fit contains t.responder.agency_id if {
-	some t in input.targets
-	gateway[t.responder.agency_id].within_one_controller == false
-	t.responder.controller_id != input.requester.controller_id
+# custom: {code: SAME_CONTROLLER}
+default controllers_fit(_, _) := false
+
+controllers_fit(gateway, responder) if {
+	gateway.within_one_controller == false
+	responder.controller_id != input.requester.controller_id
 }
 
-controllers_fit contains t.responder.agency_id if {
-	some t in input.targets
-	gateway[t.responder.agency_id].within_one_controller == true
-	t.responder.controller_id == input.requester.controller_id
+controllers_fit(gateway, responder) if {
+	gateway.within_one_controller == true
+	responder.controller_id == input.requester.controller_id
 }
 
 # METADATA
 # title: What the gateway asks to be stated has been stated
-# description: A node is not told these statements and does not check them.
-stated contains id if {
-	input.entrypoint == "query"
-	some id, row in gateway
-	harm_settled(row.needs_harm_asserted)
-	task_settled(row.needs_public_task)
+# custom: {code: NECESSITY_MISSING}
+default gateway_stated(_) := false
+
+gateway_stated(gateway) if {
+	settled(gateway.needs_harm_asserted, input.request.significant_harm_asserted) == true
+	settled(gateway.needs_public_task, input.request.public_task_stated) == true
 }
 
-stated contains id if {
-	input.entrypoint == "node"
-	some id, _ in gateway
-}
+default settled(_, _) := false
 
-harm_settled(needed) if needed == false
+settled(false, _) := true
 
-harm_settled(needed) if {
-	needed == true
-	input.request.significant_harm_asserted == true
-}
-
-task_settled(needed) if needed == false
-
-task_settled(needed) if {
-	needed == true
-	input.request.public_task_stated == true
-}
+settled(true, true) := true
 
 # METADATA
-# title: The gateway claimed grants by itself
-# description: Only the gateway that was claimed is looked at; no other one can rescue it.
-gateway_granted := ((((((((gateway_in_force & gateway_verified) & gateway_parties) & gateway_for_purpose) & basis_fits) & jurisdiction_fits) & controllers_fit) & stated) & child_settled) & unborn_settled
+# title: The question is about a child, where the gateway is for children
+# custom: {code: NO_CHILD_IN_QUESTION}
+default child_settled(_, _) := false
+
+child_settled(gateway, _) if gateway.child_nexus == false
+
+child_settled(_, true) := true
+
+# METADATA
+# title: Nobody unborn, or a gateway that reaches before birth
+# custom: {code: UNBORN_NOT_COVERED}
+default unborn_settled(_, _) := false
+
+unborn_settled(gateway, _) if gateway.unborn_ok == true
+
+unborn_settled(_, true) := true

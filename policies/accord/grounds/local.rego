@@ -1,52 +1,44 @@
 package accord.grounds
 
 # METADATA
-# title: The agency's own record says nothing against answering
+# title: Why this agency keeps its answer back
 # description: >
 #   Read at an agency only, after its own record was linked. What stands here was decided by a person of that agency; no
-#   rule works it out. The cause never leaves the agency.
-local_marks contains "detriment" if input.local.detriment != "none"
+#   rule works it out. Each reason is true unless the record says that it does not apply. The cause never leaves the
+#   agency.
+# custom: {code: WITHHELD_HERE}
+held_back(question, own) := {reason |
+	some reason, free in {
+		"detriment": own.detriment == "none",
+		"shielded": own.shielded == false,
+		"opt_out": own.opt_out == false,
+		"court_restriction": own.court_restriction == false,
+		"review": own.review == "auto",
+		"linkage": own.linkage in {"matched", "none"},
+		"stale": young(question, own),
+	}
+	free == false
+}
 
-local_marks contains "shielded" if input.local.shielded != false
+default young(_, _) := false
 
-local_marks contains "opt_out" if input.local.opt_out != false
-
-local_marks contains "court_restriction" if input.local.court_restriction != false
-
-local_marks contains "review" if input.local.review != "auto"
-
-local_marks contains "linkage" if input.local.linkage in {"ambiguous", "not_tried"}
-
-local_marks contains "stale" if {
-	is_number(input.local.data_age_s)
-	input.local.data_age_s > question.freshness_limit_s
+young(question, own) if {
+	is_number(own.data_age_s)
+	own.data_age_s >= 0
+	own.data_age_s <= question.freshness_limit_s
 }
 
 # METADATA
-# title: Everything the agency must say about its own record has been said
-default local_complete := false
+# title: The agreement binds the person who was found, where an agreement is required
+# description: With nobody found there is nobody to bind it to; the answer is then not about a record.
+# custom: {code: AGREEMENT_NOT_THIS_PERSON}
+default binds(_, _) := false
 
-local_complete if {
-	input.local.detriment in {"none", "withhold"}
-	is_boolean(input.local.shielded)
-	is_boolean(input.local.opt_out)
-	is_boolean(input.local.court_restriction)
-	input.local.review in {"auto", "manual"}
-	input.local.linkage in {"matched", "ambiguous", "none", "not_tried"}
-	is_number(input.local.data_age_s)
-	input.local.data_age_s >= 0
+binds("required", own) if own.agreement_binds == true
+
+binds("required", own) if own.linkage == "none"
+
+binds(mode, own) if {
+	mode in {"not_operative", "not_applicable"}
+	is_string(own.linkage)
 }
-
-# METADATA
-# title: The agreement binds the person who was found
-default agreement_binds := false
-
-agreement_binds if input.local.agreement_binds == true
-
-agreement_binds if {
-	purpose.agreement != "required"
-	count([t | some t in input.targets; data.accord.data.gateways[t.gateway_id].type == "agreement"]) == 0
-}
-
-# With nobody linked there is nobody to bind it to; the answer is not about a record.
-agreement_binds if input.local.linkage == "none"

@@ -3,104 +3,95 @@
 # title: An agency's own decision
 # description: >
 #   Made twice at the agency that holds the record: before anybody is linked, when nothing about the people is known, and
-#   again for each person who was linked, with what the agency's own record says. It checks again everything the agency
-#   can see, and may only refuse more: an agency's own rules (package accord.overlay) can add refusals and nothing else.
+#   again for each slot, with what the agency's own record says. It checks again everything the agency can see, and may
+#   only refuse more: an agency's own rules (package accord.overlay) can add refusals and nothing else.
 package accord.node
 
 # METADATA
 # title: The decision for this agency
 # entrypoint: true
-decision := {"by_target": by_target}
-
-by_target[id] := {
-	"allow": allowed(id),
-	"subjects": subjects_if(allowed(id)),
-	"grants": [g | some g in grants[id]],
-	"denials": [d | some d in denials[id]],
-	"obligations": [],
-	"agreement": {"mode": mode(id), "used": [], "missing": []},
-	"answer_form": form_if(allowed(id)),
-	"warrant": {
-		"ttl_s": data.accord.data.limits.warrant_ttl_s,
-		"max_subjects": data.accord.data.limits.max_subjects,
-	},
-} if {
-	some id in data.accord.grounds.responders
-}
+decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t)) | some t in input.targets}}
 
 # METADATA
-# title: Everything that must hold of the question as a whole
+# title: Whether every ground about the question as a whole was found
 default question_permit := false
 
 question_permit if {
 	input.entrypoint == "node"
 	input.schema_version == 1
 	count(input.targets) == 1
-	data.accord.grounds.question_known
-	data.accord.grounds.question_current
-	data.accord.grounds.purpose_allowed
-	data.accord.grounds.purpose_verified
-	data.accord.grounds.role_allowed
-	data.accord.grounds.agencies_listed_once
-	local_permit
+	data.accord.all_found(data.accord.core_checks) == true
 }
 
 # METADATA
 # title: Nobody is linked yet, or the agency's own record stands in no way
-default local_permit := false
+default local_permit(_) := false
 
-local_permit if {
+local_permit(_) if {
 	input.local == null
 	count(input.subjects) == 0
 }
 
-local_permit if {
-	input.local != null
-	data.accord.grounds.local_complete
-	data.accord.grounds.agreement_binds
-	count(data.accord.grounds.local_marks) == 0
+local_permit(mode) if {
+	is_object(input.local)
+	data.accord.grounds.binds(mode, input.local) == true
+	count(data.accord.grounds.held_back(data.accord.question, input.local)) == 0
 }
 
-permitted contains id if {
-	question_permit
-	some id in ((((((data.accord.grounds.gateway_granted & data.accord.grounds.answers_it) & data.accord.grounds.taking_part) & data.accord.grounds.one_regime) & data.accord.grounds.sharing_covers) & data.accord.grounds.dpia_in_date) & data.accord.grounds.sensitive_settled)
+# METADATA
+# title: Refusals out of the agency's own record
+local_denials(_) := set() if input.local == null
+
+local_denials(mode) := data.accord.lacking({"AGREEMENT_NOT_THIS_PERSON": data.accord.grounds.binds(mode, input.local)}) | {{"code": "WITHHELD_HERE", "ref": reason} |
+	some reason in data.accord.grounds.held_back(data.accord.question, input.local)
+} if {
+	is_object(input.local)
 }
 
-grants[id] contains {"id": data.accord.grounds.gateway[id].type, "gateway": data.accord.grounds.gateway[id].id, "ref": ""} if {
-	some id in data.accord.grounds.gateway_granted
+# METADATA
+# title: Refusals out of the agency's own rules
+own_refusals := {{"code": d.code, "ref": d.ref} | some d in data.accord.overlay.refusals}
+
+# METADATA
+# title: The word of this agency
+word(t, gateway) := {
+	"allow": allow,
+	"subjects": subjects(allow),
+	"grants": [g | some g in grants],
+	"denials": [d | some d in denials],
+	"obligations": [],
+	"agreement": {"mode": mode, "used": [], "missing": []},
+	"answer_form": form(allow),
+	"warrant": {
+		"ttl_s": data.accord.data.limits.warrant_ttl_s,
+		"max_subjects": data.accord.data.limits.max_subjects,
+	},
+} if {
+	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
+	gateway_table := data.accord.gateway_checks(gateway, t.responder)
+	target_table := data.accord.target_checks(t, data.accord.grounds.sharing_agreements(t))
+	gateway_found := data.accord.all_found(gateway_table)
+	target_found := data.accord.all_found(target_table)
+	grants := granted(gateway_found, gateway)
+	tables := [data.accord.core_checks, gateway_table, target_table]
+	denials := data.accord.refusals_of(data.accord.every_table(tables), tables) | (local_denials(mode) | own_refusals)
+	allow := permit(question_permit, gateway_found, target_found, local_permit(mode), count(grants) > 0, count(denials) == 0)
 }
 
-overlay_refusals := {d | some d in data.accord.overlay.refusals}
+# METADATA
+# title: Allowed only with every ground found, a grant, and no refusal
+default permit(_, _, _, _, _, _) := false
 
-shared_denials := (data.accord.core_refusals | data.accord.local_refusals) | overlay_refusals
+permit(true, true, true, true, true, true) := true
 
-denials[id] contains d if {
-	some id in data.accord.grounds.responders
-	some d in shared_denials
-}
+granted(false, _) := set()
 
-denials[id] contains d if {
-	some id in data.accord.grounds.responders
-	some d in data.accord.target_refusals[id]
-}
+granted(true, gateway) := {{"id": gateway.type, "gateway": gateway.id, "ref": ""}}
 
-default allowed(_) := false
+subjects(false) := []
 
-allowed(id) if {
-	some p in permitted
-	p == id
-	count(grants[id]) > 0
-	count({d | some d in denials[id]}) == 0
-}
+subjects(true) := [r | some r in {s.ref | some s in input.subjects}]
 
-default subjects_if(_) := []
+form(false) := "none"
 
-subjects_if(true) := [r | some r in data.accord.grounds.people]
-
-default form_if(_) := "none"
-
-form_if(true) := data.accord.grounds.question.answer
-
-default mode(_) := "not_applicable"
-
-mode(id) := data.accord.grounds.agreement_mode[id]
+form(true) := data.accord.question.answer

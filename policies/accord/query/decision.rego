@@ -2,156 +2,129 @@
 # scope: package
 # title: The broker's decision
 # description: >
-#   One evaluation decides every agency addressed. An agency is allowed only if every positive ground was found, at least
-#   one grant came of it, and no refusal stands. The empty question is refused.
-# entrypoint: true
+#   One evaluation decides every agency addressed. An agency is allowed only if every ground was found, at least one grant
+#   came of it, and no refusal stands. The empty question gets no decision, which is a refusal.
 package accord.query
 
 # METADATA
 # title: The decision, agency by agency
 # entrypoint: true
-decision := {"by_target": by_target}
-
-by_target[id] := {
-	"allow": allowed(id),
-	"subjects": subjects_if(allowed(id)),
-	"grants": [g | some g in grants[id]],
-	"denials": [d | some d in denials[id]],
-	"obligations": [o | some o in obligations_if(allowed(id), id)],
-	"agreement": {
-		"mode": mode(id),
-		"used": [r | some r in used[id]],
-		"missing": [c | some c in missing[id]],
-	},
-	"answer_form": form_if(allowed(id)),
-	"warrant": {
-		"ttl_s": data.accord.data.limits.warrant_ttl_s,
-		"max_subjects": data.accord.data.limits.max_subjects,
-	},
-} if {
-	some id in data.accord.grounds.responders
-}
-
-# --- Grounds ---------------------------------------------------------------------------------------------------------
+decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t)) | some t in input.targets}}
 
 # METADATA
-# title: Everything that must hold of the question as a whole
+# title: Tables of grounds about the question as a whole
+# description: An unknown question is refused as such; nothing else about it can be checked.
+question_tables := [data.accord.core_checks, data.accord.asserted_checks, data.accord.purpose_checks] if {
+	count(data.accord.question) > 0
+}
+
+question_tables := [data.accord.core_checks] if count(data.accord.question) == 0
+
+# METADATA
+# title: Whether every ground about the question as a whole was found
 default question_permit := false
 
 question_permit if {
 	input.entrypoint == "query"
 	input.schema_version == 1
-	data.accord.grounds.question_known
-	data.accord.grounds.question_current
-	data.accord.grounds.purpose_allowed
-	data.accord.grounds.purpose_verified
-	data.accord.grounds.role_allowed
-	data.accord.grounds.signed_in
-	data.accord.grounds.form_fits
-	data.accord.grounds.agencies_listed_once
-	data.accord.grounds.people_listed_once
-	data.accord.grounds.tier_enough
-	data.accord.grounds.tier_in_range
-	data.accord.grounds.necessity_stated
-	data.accord.grounds.views_sought
-	data.accord.grounds.proportionality_stated
-	data.accord.grounds.told_settled
-	data.accord.grounds.told_review_soon
-	data.accord.grounds.case_named
-	data.accord.grounds.case_not_closed
-	data.accord.grounds.ordinary_route
-	data.accord.grounds.ledger_fresh
-	own_rule_permits
-}
-
-parts := split(input.request.question_id, ".")
-
-default own_rule_permits := false
-
-own_rule_permits if {
-	count(parts) == 2
-	data.accord.questions[parts[0]][parts[1]].permit == true
+	count(data.accord.question) > 0
+	data.accord.every_table(question_tables) == true
+	own_permit == true
 }
 
 # METADATA
-# title: The agencies towards which every ground was found
-permitted contains id if {
-	question_permit
-	some id in ((((((((((data.accord.grounds.gateway_granted & data.accord.grounds.answers_it) & data.accord.grounds.taking_part) & data.accord.grounds.one_regime) & data.accord.grounds.sharing_covers) & data.accord.grounds.dpia_in_date) & data.accord.grounds.sensitive_settled) & data.accord.grounds.art9_settled) & data.accord.grounds.crime_settled) & data.accord.grounds.apd_in_date) & data.accord.grounds.agreement_settled)
+# title: Refusals of the question as a whole
+question_denials := data.accord.refusals_of(data.accord.every_table(question_tables), question_tables) | own_refusals
+
+# METADATA
+# title: The word on one agency
+word(t, gateway) := {
+	"allow": allow,
+	"subjects": subjects(allow),
+	"grants": [g | some g in grants],
+	"denials": [d | some d in denials],
+	"obligations": obligations(allow, gateway),
+	"agreement": {"mode": mode, "used": used(allow, covering), "missing": [c | some c in {d.code | some d in missing}]},
+	"answer_form": form(allow),
+	"warrant": warrant,
+} if {
+	agency := t.responder.agency_id
+	sharing := data.accord.grounds.sharing_agreements(t)
+	gateway_tables := data.accord.gateway_tables(gateway, t)
+	target_tables := [data.accord.target_checks(t, sharing), data.accord.condition_checks(t)]
+	gateway_found := data.accord.every_table(gateway_tables)
+	target_found := data.accord.every_table(target_tables)
+	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
+	covering := coverage(mode, agency)
+	covered := everybody_covered(mode, covering)
+	missing := agreements_missing(covered, covering, agency)
+	grants := granted(gateway_found, gateway, sharing, covering)
+	denials := question_denials | (data.accord.refusals_of(gateway_found, gateway_tables) | (data.accord.refusals_of(target_found, target_tables) | missing))
+	allow := permit(question_permit, gateway_found, target_found, covered, count(grants) > 0, count(denials) == 0)
 }
 
-# --- Grants ----------------------------------------------------------------------------------------------------------
+# METADATA
+# title: Allowed only with every ground found, a grant, and no refusal
+default permit(_, _, _, _, _, _) := false
 
-grants[id] contains {"id": data.accord.grounds.gateway[id].type, "gateway": data.accord.grounds.gateway[id].id, "ref": ""} if {
-	some id in data.accord.grounds.gateway_granted
+permit(true, true, true, true, true, true) := true
+
+# METADATA
+# title: The agreements that hold, person by person
+# description: Not looked at where agreements are not needed.
+coverage(mode, _) := {} if mode in {"not_operative", "not_applicable"}
+
+coverage("required", agency) := {s.ref: data.accord.holding(s, agency) | some s in input.subjects}
+
+# METADATA
+# title: Agreements are not needed, or one holds for everybody
+default everybody_covered(_, _) := false
+
+everybody_covered(mode, _) if mode in {"not_operative", "not_applicable"}
+
+everybody_covered("required", covering) if {
+	count(covering) > 0
+	count([1 | some records in covering; count(records) > 0]) == count(covering)
 }
 
-grants[id] contains {"id": "agreement", "gateway": data.accord.grounds.gateway[id].id, "ref": record} if {
-	some id in (data.accord.grounds.gateway_granted & data.accord.grounds.agreement_settled)
-	some record in data.accord.grounds.agreements_used[id]
+# METADATA
+# title: The people for whom no agreement holds, with why
+agreements_missing(true, _, _) := set()
+
+agreements_missing(false, covering, agency) := {d |
+	some s in input.subjects
+	count(covering[s.ref]) == 0
+	some d in data.accord.uncovered(s, agency)
 }
 
-grants[id] contains {"id": "sharing_agreement", "gateway": data.accord.grounds.gateway[id].id, "ref": isa} if {
-	some id in data.accord.grounds.gateway_granted
-	some isa in data.accord.grounds.sharing_agreement[id]
-}
+used(false, _) := []
 
-# --- Denials ---------------------------------------------------------------------------------------------------------
+used(true, covering) := [r | some r in {record | some records in covering; some record in records}]
 
-shared_denials := (data.accord.core_refusals | data.accord.asserted_refusals) | own_denials
+# METADATA
+# title: Grants
+# description: Only the gateway that was claimed is looked at, and without it nothing else is a grant.
+granted(false, _, _, _) := set()
 
-own_denials := {d | some d in data.accord.questions[parts[0]][parts[1]].refusals}
+granted(true, gateway, sharing, covering) := {{"id": gateway.type, "gateway": gateway.id, "ref": ""}} | ({{"id": "sharing_agreement", "gateway": gateway.id, "ref": id} |
+	some id in sharing
+} | {{"id": "agreement", "gateway": gateway.id, "ref": r} |
+	some records in covering
+	some r in records
+})
 
-denials[id] contains d if {
-	some id in data.accord.grounds.responders
-	some d in shared_denials
-}
+subjects(false) := []
 
-denials[id] contains d if {
-	some id in data.accord.grounds.responders
-	some d in data.accord.target_refusals[id]
-}
+subjects(true) := people
 
-denials[id] contains d if {
-	some id in data.accord.grounds.responders
-	some d in data.accord.asserted_target_refusals[id]
-}
+people := [r | some r in {s.ref | some s in input.subjects}]
 
-# --- The word --------------------------------------------------------------------------------------------------------
+obligations(false, _) := []
 
-default allowed(_) := false
+obligations(true, gateway) := [o | some o in data.accord.obligations(gateway)]
 
-allowed(id) if {
-	some p in permitted
-	p == id
-	count(grants[id]) > 0
-	count({d | some d in denials[id]}) == 0
-}
+form(false) := "none"
 
-default subjects_if(_) := []
+form(true) := data.accord.question.answer
 
-subjects_if(true) := [r | some r in data.accord.grounds.people]
-
-default form_if(_) := "none"
-
-form_if(true) := data.accord.grounds.question.answer
-
-default mode(_) := "not_applicable"
-
-mode(id) := data.accord.grounds.agreement_mode[id]
-
-used[id] contains record if {
-	some id in data.accord.grounds.agreement_settled
-	some record in data.accord.grounds.agreements_used[id]
-}
-
-missing[id] contains d.code if {
-	some id in data.accord.grounds.responders
-	some d in denials[id]
-	some code in data.accord.agreement_codes
-	code == d.code
-}
-
-default obligations_if(_, _) := []
-
-obligations_if(true, id) := data.accord.obligations[id]
+warrant := {"ttl_s": data.accord.data.limits.warrant_ttl_s, "max_subjects": data.accord.data.limits.max_subjects}

@@ -8,5 +8,5 @@ default permit := false
 
 permit if {
 	input.request.question_id == "agency.contact"
-	data.accord.grounds.people_listed_once
+	data.accord.grounds.somebody(input.subjects) == true
 }

@@ -8,8 +8,7 @@ default permit := false
 
 permit if {
 	input.request.question_id == "assessment.done"
-	data.accord.grounds.people_listed_once
-	data.accord.grounds.child_present
+	data.accord.about_a_child == true
 }
 
-refusals contains {"code": "NO_CHILD_IN_QUESTION", "ref": ""} if not data.accord.grounds.child_present
+refusals contains {"code": "NO_CHILD_IN_QUESTION", "ref": ""} if data.accord.about_a_child == false

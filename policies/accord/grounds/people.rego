@@ -1,0 +1,49 @@
+package accord.grounds
+
+# METADATA
+# title: Somebody is asked about
+# custom: {code: NO_CHILD_IN_QUESTION}
+default somebody(_) := false
+
+somebody(subjects) if count(subjects) > 0
+
+# METADATA
+# title: Everybody is listed once
+# custom: {code: INPUT_INVALID}
+default listed_once(_) := false
+
+listed_once(subjects) if count({s.ref | some s in subjects}) == count(subjects)
+
+# METADATA
+# title: Each agency is addressed once
+# custom: {code: INPUT_INVALID}
+default addressed_once(_) := false
+
+addressed_once(targets) if {
+	count(targets) > 0
+	count({t.responder.agency_id | some t in targets}) == count(targets)
+}
+
+# METADATA
+# title: A child is in the question, and every adult in it is asked about because of the child
+# custom: {code: NO_CHILD_IN_QUESTION}
+default about_a_child(_) := false
+
+about_a_child(subjects) if {
+	some child in subjects
+	child.role == "child"
+	count([s | some s in subjects; belongs(s) == true]) == count(subjects)
+}
+
+default belongs(_) := false
+
+belongs(subject) if subject.role == "child"
+
+belongs(subject) if subject.relates_to_child == true
+
+# METADATA
+# title: Everybody asked about is born
+# custom: {code: UNBORN_NOT_COVERED}
+default all_born(_) := false
+
+all_born(subjects) if count([s | some s in subjects; s.concerns_unborn == false]) == count(subjects)
