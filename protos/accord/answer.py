@@ -13,6 +13,7 @@ asker's one-time reply key with `info` = statement digest | node | "contacts",
 so the broker carries names of teams that it cannot read.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,8 @@ from accord.statement import AGENCY, HEX64, QUESTION, REF, UUID
 LABEL: Final = "accord answer v1"
 CONTACTS_LABEL: Final = b"accord contacts v1"
 ANSWER_BYTES: Final = 2048
+CONTACT_CHARS: Final = 120
+"""Most characters in one field of a contact."""
 BODY_BYTES: Final = ANSWER_BYTES - 2 - signing.SIGNATURE_BYTES
 CONTACTS_BYTES: Final = 384
 """Size of the contact block before sealing, padded; HPKE adds 48 bytes."""
@@ -122,14 +125,15 @@ def contacts_bytes(contacts: Sequence[Contact]) -> bytes:
     """The contact block before sealing: always CONTACTS_BYTES.
 
     Equal routes are stored once. Routes that do not fit are left out from the end; the agency can still be rung
-    through the directory.
+    through the directory. What the agency's records hold is made fit to print first: normal form C, no control
+    characters, at most CONTACT_CHARS; a decomposed accent in a team's name must not keep an answer from leaving.
     """
     kept = list(contacts)
     while True:
         routes: list[list[str]] = []
         slots: dict[str, int] = {}
         for contact in kept:
-            route = [contact.team, contact.role, contact.phone, contact.lead]
+            route = [_printable(field) for field in (contact.team, contact.role, contact.phone, contact.lead)]
             if route not in routes:
                 routes.append(route)
             slots[contact.ref] = routes.index(route)
@@ -137,6 +141,11 @@ def contacts_bytes(contacts: Sequence[Contact]) -> bytes:
         if len(body) + 2 <= CONTACTS_BYTES:
             return (len(body).to_bytes(2, "big") + body).ljust(CONTACTS_BYTES, b"\0")
         kept.pop()
+
+
+def _printable(field: str) -> str:
+    kept = "".join(c for c in field if not (c < " " or "\ud800" <= c <= "\udfff"))
+    return unicodedata.normalize("NFC", kept)[:CONTACT_CHARS]
 
 
 def parse_contacts(data: bytes) -> tuple[Contact, ...]:
@@ -149,7 +158,7 @@ def parse_contacts(data: bytes) -> tuple[Contact, ...]:
         value = decode_object(_unpad(data, CONTACTS_BYTES))
         canonical.closed(value, ["routes", "slots"])
         routes = [
-            canonical.strings({"route": route}, "route", 4, r"[^\x00-\x1f]{0,120}")
+            canonical.strings({"route": route}, "route", 4, rf"[^\x00-\x1f]{{0,{CONTACT_CHARS}}}")
             for route in canonical.array(value, "routes", 12)
         ]
         slots = value["slots"]

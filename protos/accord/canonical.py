@@ -5,8 +5,9 @@ length-prefixed sequence of byte strings. Canonical JSON is RFC 8785
 (https://www.rfc-editor.org/rfc/rfc8785) narrowed to what the ledger and the
 statements need: strings in Unicode normal form C, integers, booleans, null,
 arrays, and objects with ASCII keys. There are no floating-point numbers, so the
-hard part of RFC 8785 (section 3.2.2.3) never arises. Integers may exceed 2^53:
-policy inputs carry nanoseconds and are read with exact integers.
+hard part of RFC 8785 (section 3.2.2.3) never arises. Integers have 63 bits and a
+sign, so they may exceed 2^53: policy inputs carry nanoseconds and are read with
+exact integers.
 
 Bytes that arrive are verified as they arrived and never re-encoded for it;
 `decode` refuses any text that is not already canonical, so one meaning has one
@@ -31,7 +32,10 @@ MAX_BYTES: Final = 65_535
 MAX_DEPTH: Final = 16
 """Deepest nesting that is read; nothing in the contract nests deeper than six."""
 
-_RFC3339 = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")
+MAX_INTEGER: Final = 2**63 - 1
+"""Largest integer, and the smallest without its sign: what every other language's signed 64-bit integer holds."""
+
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 
 
 class NotCanonical(ValueError):
@@ -48,7 +52,8 @@ def encode(value: object) -> bytes:
         UTF-8 bytes with keys sorted and no white space.
 
     Raises:
-        NotCanonical: A float, a string that is not in normal form C, a key that is not ASCII, or any other type.
+        NotCanonical: A float, an integer beyond MAX_INTEGER, a string that is not in normal form C, a key that is not
+            ASCII, or any other type.
     """
     _check(value, 0)
     # Keys are ASCII, so code-point order is the UTF-16 order of RFC 8785 section 3.2.3.
@@ -60,8 +65,11 @@ def _check(value: object, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise NotCanonical("nested too deeply")
     match value:
-        case None | bool() | int():
+        case None | bool():
             return
+        case int():
+            if abs(value) > MAX_INTEGER:
+                raise NotCanonical("an integer of more than 63 bits")
         case str():
             if not value.isascii() and not unicodedata.is_normalized("NFC", value):
                 raise NotCanonical("a string is not in Unicode normal form C")
@@ -185,8 +193,9 @@ def rfc3339(ns: int) -> str:
         ns: Nanoseconds since 1970-01-01T00:00:00Z; what is finer than a millisecond is cut off.
     """
     seconds, rest = divmod(ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03d}Z"
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    # isoformat writes four digits of the year; strftime writes as many as the platform likes.
+    return f"{moment.isoformat(timespec='seconds')}.{rest // 1_000_000:03d}Z"
 
 
 def from_rfc3339(text: str) -> int:
@@ -201,7 +210,11 @@ def from_rfc3339(text: str) -> int:
         moment = datetime.fromisoformat(text[:-5] + "+00:00")
     except ValueError as error:
         raise NotCanonical("not a time of the form 2026-11-22T01:23:45.678Z") from error
-    return int(moment.timestamp()) * 1_000_000_000 + int(text[-4:-1]) * 1_000_000
+    ns = int(moment.timestamp()) * 1_000_000_000 + int(text[-4:-1]) * 1_000_000
+    # Later versions of Python read 24:00:00 as the next day; one time has one form.
+    if rfc3339(ns) != text:
+        raise NotCanonical("not a time of the form 2026-11-22T01:23:45.678Z")
+    return ns
 
 
 def text(value: Mapping[str, Json], key: str, pattern: str | None = None) -> str:

@@ -163,11 +163,6 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "CHECKPOINT_OUT_OF_STEP": Reason(
         ABORTED,
-        "The proof for the ledger's head does not start from the head seen before",
-        "Nothing, if it passes by itself; otherwise attach the node again.",
-    ),
-    "CHECKPOINT_OUT_OF_STEP": Reason(
-        ABORTED,
         "The proof of the ledger's head starts from another head than the one seen last",
         "Nothing needs doing: the node attaches again and gets a proof from where it stands.",
     ),
@@ -201,6 +196,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The question catalogue is not valid",
         "Mend the question file that is named and build the bundle again.",
     ),
+    "QUESTION_TOO_WIDE": Reason(
+        INVALID_ARGUMENT,
+        "The question asks too many agencies about too many people at once",
+        "Ask about fewer people at a time, or fewer agencies.",
+    ),
     "BAD_WARRANT": Reason(
         UNAUTHENTICATED, "The broker's warrant was refused", "The broker's clock or keys need attention."
     ),
@@ -211,8 +211,8 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "CLOCK_SKEW": Reason(
         FAILED_PRECONDITION,
-        "The clocks differ by more than 35 seconds",
-        "Set this machine's clock by its time server.",
+        "The broker's warrant is too old or too new for this machine's clock",
+        "Set this machine's clock by its time server; if it is right, the broker's clock needs attention.",
     ),
     "BAD_AGREEMENT": Reason(
         INVALID_ARGUMENT, "The agreement record does not hold together", "Capture the agreement again."

@@ -101,12 +101,15 @@ def parse_content(data: bytes) -> Content:
         canonical.closed(value, ["v", "ref", "description", "role", "age_band", "subject_tags", "agreement"])
         canonical.integer(value, "v", 1, 1)
         proof = value["agreement"]
+        tags = tuple(unb64url(tag) for tag in canonical.strings(value, "subject_tags", 3))
+        if any(len(tag) != 16 for tag in tags):
+            raise NotCanonical("a subject tag is not 16 bytes")
         return Content(
             ref=canonical.text(value, "ref", REF),
             description=canonical.text(value, "description").encode(),
             role=canonical.text(value, "role", "child|parent|other_adult"),
             age_band=canonical.text(value, "age_band", "0_4|5_9|10_15|16_17|18_plus|unknown"),
-            subject_tags=tuple(unb64url(tag) for tag in canonical.strings(value, "subject_tags", 3)),
+            subject_tags=tags,
             agreement=None if proof is None else _proof(proof),
         )
     except NotCanonical as error:

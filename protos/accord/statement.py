@@ -34,7 +34,8 @@ MAX_SUBJECTS: Final = 12
 MAX_TARGETS: Final = 50
 
 AGENCY: Final = r"[a-z][a-z0-9-]{1,30}"
-QUESTION: Final = r"[a-z0-9_]+(\.[a-z0-9_]+)+"
+QUESTION: Final = r"(?=.{3,128}\Z)[a-z0-9_]+(\.[a-z0-9_]+)+"
+"""Form of a catalogue identifier; its length is bounded because it must fit into an answer of constant size."""
 UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 HEX64: Final = r"[0-9a-f]{64}"
 WORD: Final = r"[A-Za-z0-9_.-]{1,64}"
@@ -384,14 +385,19 @@ def parse_broker_part(data: bytes) -> BrokerPart:
         raise NotCanonical("no target, or one named twice")
     if [subject.ref for subject, _ in read] != [f"s{number}" for number in range(1, len(read) + 1)]:
         raise NotCanonical("subjects are not numbered s1, s2 and so on")
+    if not read:
+        raise NotCanonical("nobody is asked about")
     assertions = value["assertions"]
     if not isinstance(assertions, dict):
         raise NotCanonical("assertions is not an object")
+    agreements = tuple(_agreement_ref(item) for item in canonical.objects(value, "agreements", 100))
+    if not {ref.subject_ref for ref in agreements} <= {subject.ref for subject, _ in read}:
+        raise NotCanonical("an agreement names a subject that is not asked about")
     return BrokerPart(
         targets=targets,
         subjects=tuple(subject for subject, _ in read),
         assertions=_assertions(assertions),
-        agreements=tuple(_agreement_ref(item) for item in canonical.objects(value, "agreements", 100)),
+        agreements=agreements,
         case_token=canonical.text(value, "case_token", HEX64),
         subject_tags={subject.ref: tags for subject, tags in read},
         answer_form=canonical.text(value, "answer_form", WORD),

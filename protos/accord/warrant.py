@@ -38,8 +38,15 @@ WARRANT_LIFE_S: Final = 30
 LEEWAY_S: Final = 5
 CLOCK_SKEW_S: Final = 35
 """Largest difference between a warrant's time and a node's own clock: its life and the leeway."""
+MAX_AMR: Final = 16
+"""Most authentication methods in a caller token."""
 AGREEMENT_LABEL: Final = b"accord agreement in warrant v1"
 
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_HEX64: Final = r"[0-9a-f]{64}"
+_WORD: Final = r"[A-Za-z0-9_.-]{1,64}"
+_DIGEST: Final = r"[A-Za-z0-9_-]{43}"
+_PRINTABLE: Final = r"[\x20-\x7e]{0,128}"
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER_KEYS: Final = frozenset({"alg", "typ", "kid"})
 _REQUIRED: Final = ("exp", "iat", "nbf", "jti", "aud", "iss", "sub")
@@ -56,6 +63,16 @@ class TokenRefused(Problem):
     """A token was not accepted. Callers are told only UNAUTHENTICATED; the message is for the operator."""
 
     reason = "UNAUTHENTICATED"
+
+
+class TokenUntimely(TokenRefused):
+    """A token is sound, but not live at this time: expired, or not yet valid."""
+
+
+class TooWide(Problem):
+    """One question asks so many agencies about so many agreements that its warrant would be too long to be read."""
+
+    reason = "QUESTION_TOO_WIDE"
 
 
 class WarrantRefused(Problem):
@@ -156,7 +173,8 @@ def open_token(
         require: Claims that must be there.
 
     Raises:
-        TokenRefused: Anything at all is wrong with it.
+        TokenUntimely: It is sound, but has expired or is not yet valid.
+        TokenRefused: Anything else at all is wrong with it.
     """
     # 1. Size and alphabet, before anything is parsed.
     segments = token.split(".") if len(token) <= MAX_BYTES else []
@@ -199,13 +217,14 @@ def open_token(
     not_before = _time(payload, "nbf") if "nbf" in payload else issued
     if not 0 < expires - issued <= max_life_s:
         raise TokenRefused("the token's life is too long, or ends before it begins")
-    if not_before > now_s + LEEWAY_S or issued > now_s + LEEWAY_S:
-        raise TokenRefused("the token is not yet valid")
-    if expires <= now_s - LEEWAY_S:
-        raise TokenRefused("the token has expired")
     # 7. A closed set of claims.
     if claims is not None and payload.keys() != claims:
         raise TokenRefused("a claim is missing or unknown")
+    # The times last, so that what is called untimely is sound in all else.
+    if not_before > now_s + LEEWAY_S or issued > now_s + LEEWAY_S:
+        raise TokenUntimely("the token is not yet valid")
+    if expires <= now_s - LEEWAY_S:
+        raise TokenUntimely("the token has expired")
     return payload
 
 
@@ -216,7 +235,8 @@ def _object(data: bytes) -> dict[str, Any]:
         return dict(found)
 
     try:
-        value = json.loads(data, object_pairs_hook=pairs)
+        # Decoded here: given bytes, json would also take UTF-16, UTF-32 and halves of surrogate pairs.
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
         raise TokenRefused("a segment is not JSON") from error
     if not isinstance(value, dict):
@@ -228,6 +248,13 @@ def _time(payload: Mapping[str, Any], name: str) -> int:
     found = payload.get(name)
     if type(found) is not int or not 0 <= found < 2**40:
         raise TokenRefused(f"{name} is not a time in whole seconds")
+    return found
+
+
+def _text(payload: Mapping[str, Any], name: str, pattern: str) -> str:
+    found = payload[name]
+    if not isinstance(found, str) or not re.fullmatch(pattern, found):
+        raise TokenRefused(f"{name} is not of its form")
     return found
 
 
@@ -330,25 +357,24 @@ def open_caller(
     if not isinstance(bound, dict) or bound.keys() != {"x5t#S256"}:
         raise TokenRefused("cnf is not a certificate thumbprint")
     # 8. Binding to the certificate of the channel (RFC 8705 section 3).
-    if not hmac.compare_digest(str(bound["x5t#S256"]), certificate_thumbprint(certificate_der)):
+    thumbprint = _text(bound, "x5t#S256", _DIGEST)
+    if not hmac.compare_digest(thumbprint, certificate_thumbprint(certificate_der)):
         raise TokenRefused("the token is bound to another certificate")
     amr = claims["amr"]
-    if not isinstance(amr, list) or not all(isinstance(item, str) for item in amr):
-        raise TokenRefused("amr is not a list of words")
+    if not isinstance(amr, list) or len(amr) > MAX_AMR:
+        raise TokenRefused("amr is not a short list")
     if type(claims["aal"]) is not int or not 1 <= claims["aal"] <= 3 or not isinstance(claims["phr"], bool):
         raise TokenRefused("aal or phr is not of its type")
-    if not re.fullmatch(r"[0-9a-f]{64}", str(claims["sub"])):
-        raise TokenRefused("sub is not a pseudonym")
     return Caller(
         agency=agency,
-        user=str(claims["sub"]),
-        role=str(claims["role"]),
+        user=_text(claims, "sub", _HEX64),
+        role=_text(claims, "role", _WORD),
         aal=claims["aal"],
         phishing_resistant=claims["phr"],
         auth_time_s=_time(claims, "auth_time"),
-        acr=str(claims["acr"]),
-        amr=tuple(amr),
-        jti=str(claims["jti"]),
+        acr=_text(claims, "acr", _PRINTABLE),
+        amr=tuple(_text({"amr": item}, "amr", _PRINTABLE) for item in amr),
+        jti=_text(claims, "jti", _WORD),
         expires_at_s=claims["exp"],
     )
 
@@ -391,6 +417,10 @@ def mint_warrant(
         now_s: The time.
         key: The broker's warrant key.
         life_s: Seconds it lives.
+
+    Raises:
+        TooWide: With this many digests it would be longer than MAX_BYTES. There is room for 32 of `nodes` and 64 of
+            `agreements`, or the other way round.
     """
     claims = {
         "iss": f"{federation}/broker",
@@ -406,7 +436,10 @@ def mint_warrant(
         "cat": catalogue,
         "agr": sorted(b64url(item) for item in agreements),
     }
-    return _mint(claims, WARRANT_TYP, key)
+    token = _mint(claims, WARRANT_TYP, key)
+    if len(token) > MAX_BYTES:
+        raise TooWide(f"a warrant of {len(token)} bytes would be refused by every node")
+    return token
 
 
 def open_warrant(token: str, *, federation: str, warrant_public: bytes, agency: str, now_s: int) -> Warrant:
@@ -420,42 +453,52 @@ def open_warrant(token: str, *, federation: str, warrant_public: bytes, agency: 
         now_s: The node's own clock.
 
     Raises:
-        TokenRefused: It is not a live warrant of this broker.
+        TokenRefused: It is not a warrant of this broker.
         WarrantRefused: It speaks of another agency.
-        ClockSkew: Its time and this node's clock are too far apart.
+        ClockSkew: It is a warrant of this broker, too old or too new for this node's clock.
     """
-    claims = open_token(
-        token,
-        algorithm="EdDSA",
-        key=Ed25519PublicKey.from_public_bytes(warrant_public),
-        kid=signing.key_id(warrant_public),
-        typ=WARRANT_TYP,
-        issuer=f"{federation}/broker",
-        audience=f"{federation}/nodes",
-        now_s=now_s,
-        claims=_WARRANT_CLAIMS,
-    )
+    try:
+        claims = open_token(
+            token,
+            algorithm="EdDSA",
+            key=Ed25519PublicKey.from_public_bytes(warrant_public),
+            kid=signing.key_id(warrant_public),
+            typ=WARRANT_TYP,
+            issuer=f"{federation}/broker",
+            audience=f"{federation}/nodes",
+            now_s=now_s,
+            claims=_WARRANT_CLAIMS,
+        )
+    except TokenUntimely as error:
+        raise ClockSkew("by this node's clock the warrant has expired, or is not yet valid") from error
     if abs(now_s - claims["iat"]) > CLOCK_SKEW_S:
         raise ClockSkew("the warrant's time is more than 35 seconds away")
     if claims["sub"] != agency:
         raise WarrantRefused("the warrant is for another asking agency")
-    try:
-        return Warrant(
-            jti=str(claims["jti"]),
-            agency=agency,
-            statement=_digest(claims["stm"]),
-            nodes=tuple(_digest(item) for item in claims["nod"]),
-            policy=str(claims["pol"]),
-            catalogue=str(claims["cat"]),
-            agreements=tuple(_digest(item) for item in claims["agr"]),
-            issued_at_s=claims["iat"],
-            expires_at_s=claims["exp"],
-        )
-    except (NotCanonical, TypeError) as error:
-        raise TokenRefused("a digest in the warrant is malformed") from error
+    return Warrant(
+        jti=_text(claims, "jti", _UUID),
+        agency=agency,
+        statement=_digest(claims["stm"]),
+        nodes=_digests(claims["nod"]),
+        policy=_text(claims, "pol", _HEX64),
+        catalogue=_text(claims, "cat", _HEX64),
+        agreements=_digests(claims["agr"]),
+        issued_at_s=claims["iat"],
+        expires_at_s=claims["exp"],
+    )
+
+
+def _digests(value: object) -> tuple[bytes, ...]:
+    if not isinstance(value, list):
+        raise TokenRefused("not a list of digests")
+    return tuple(_digest(item) for item in value)
 
 
 def _digest(value: object) -> bytes:
-    if not isinstance(value, str) or len(found := unb64url(value)) != 32:
-        raise NotCanonical("not a digest of 32 bytes")
+    try:
+        found = unb64url(value) if isinstance(value, str) else b""
+    except NotCanonical as error:
+        raise TokenRefused("a digest in the warrant is malformed") from error
+    if len(found) != 32:
+        raise TokenRefused("a digest in the warrant is not 32 bytes")
     return found
