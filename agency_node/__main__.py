@@ -379,9 +379,13 @@ class PinnedDirectory:
         return self._file.current()
 
 
-async def serve_steward(settings: StewardSettings) -> None:
-    """Serve keys until told to stop (SIGTERM or Ctrl-C)."""
-    events.configure(settings.log_level)
+@contextlib.asynccontextmanager
+async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
+    """A steward that serves keys until the block ends.
+
+    Yields:
+        The address it listens on, host:port.
+    """
     directory = PinnedDirectory(settings)
     now = directory.current()
     allow = {
@@ -416,10 +420,17 @@ async def serve_steward(settings: StewardSettings) -> None:
     listening_on = f"{settings.listen.rpartition(':')[0]}:{port}"
     log.info(Event.SERVICE_STARTED, listening_on=listening_on, directory_version=now.version)
     try:
-        await _told_to_stop()
+        yield listening_on
     finally:
         await server.stop(grace=1.0)
         counters.close()
         heads.close()
         directory.engine.dispose()
         log.info(Event.SERVICE_STOPPED, cause="asked")
+
+
+async def serve_steward(settings: StewardSettings) -> None:
+    """Serve keys until told to stop (SIGTERM or Ctrl-C)."""
+    events.configure(settings.log_level)
+    async with stewarding(settings):
+        await _told_to_stop()

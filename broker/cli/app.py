@@ -12,7 +12,7 @@ from rich.console import Console
 
 from accord import reasons
 from accord.reasons import REASONS, Problem
-from broker import settings
+from broker import events, settings
 
 app = typer.Typer(
     name="accord-broker",
@@ -82,6 +82,8 @@ def explain(problem: Problem, as_json: bool) -> int:
 
 def failing(command: Callable[..., Any]) -> int:
     """Run the command line and turn what is raised into messages and exit codes."""
+    # A command talks to a person; a service that it starts sets its own level.
+    events.configure("error")
     try:
         command(standalone_mode=False)
     except Exit as end:
