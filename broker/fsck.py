@@ -133,9 +133,11 @@ def verify(
         compared = _check_heads(check, heads, roots, total, origin, public)
         compared += _check_kept(check, kept, roots, total, origin, public)
         _check_cosignatures(connection, check, witnesses or {})
-        # 4. The state beside the ledger is what the records make of it.
-        _check_questions(connection, check, running=running)
-        _check_agreements(connection, check)
+        # 4. The state beside the ledger is what the records make of it; said only of records that are sound, so that
+        # the entry that was changed is what is named first, and not what follows from it.
+        if not check.findings:
+            _check_questions(connection, check, running=running)
+            _check_agreements(connection, check)
     findings = sorted(check.findings, key=lambda one: (one.index is None, one.index or 0))
     unfinished = sum(not one.terminal for one in check.questions.values())
     return Report(total, check.erased, len(check.questions), unfinished, compared, roots[total], tuple(findings))
@@ -262,7 +264,7 @@ def _read_entries(
         end = min(start + PAGE, total)
         found = {one.index: one for one in page}
         tiles = b"".join(
-            tree.tile(connection, 0, idx)[:_TILE_BYTES].ljust(_TILE_BYTES, b"\0")
+            _tile(connection, 0, idx)[:_TILE_BYTES].ljust(_TILE_BYTES, b"\0")
             for idx in range(start // merkle.TILE_WIDTH, -(-end // merkle.TILE_WIDTH))
         )
         for index in range(start, end):
@@ -285,6 +287,10 @@ def _read_entries(
 
 def _check_entry(check: _Check, one: StoredEntry) -> bytes:
     """Check one entry and follow its record; its leaf hash, as it follows from salt and body."""
+    if not all(isinstance(part, bytes) for part in (one.salt, one.body, one.entry)):
+        # SQLite keeps whatever type was put into a column.
+        check.wrong(one.index, f"entry {one.index} was changed after it was signed: it holds text in place of bytes")
+        return merkle.leaf_hash(b"")
     if len(one.salt) == 0 and len(one.body) == 0:
         check.erased += 1
         _follow(check, one, {})
@@ -295,6 +301,7 @@ def _check_entry(check: _Check, one: StoredEntry) -> bytes:
     computed = merkle.entry(one.salt, one.body)
     if computed != one.entry:
         check.wrong(one.index, f"entry {one.index} was changed after it was signed")
+        _follow(check, one, {})
         return merkle.leaf_hash(computed)
     try:
         body = json.loads(one.body)
@@ -326,7 +333,7 @@ def _follow(check: _Check, one: StoredEntry, body: Mapping[str, object]) -> None
     if one.kind == "AGREEMENT_GIVEN" and isinstance(record_id, str):
         check.given.setdefault(record_id, index)
     elif one.kind == "AGREEMENT_WITHDRAWN" and isinstance(record_id, str):
-        if record_id not in check.given:
+        if record_id not in check.given and not check.erased:
             check.wrong(index, f"entry {index} withdraws agreement {record_id}, which was never given")
         check.withdrawn.setdefault(record_id, index)
     if one.kind in GIVES_AN_ANSWER:
@@ -361,7 +368,7 @@ def _check_tiles(connection: Connection, check: _Check, total: int) -> None:
     """Compare each level with the one below it, and every tile with its size; level 0 was compared with the entries."""
     widths = merkle.tile_widths(total)
     for (level, idx), width in widths.items():
-        stored = tree.tile(connection, level, idx)
+        stored = _tile(connection, level, idx)
         if len(stored) != width * merkle.HASH_BYTES:
             check.wrong(None, f"tile {level}/{idx} holds {len(stored)} bytes instead of {width * merkle.HASH_BYTES}")
         if level:
@@ -377,8 +384,13 @@ def _check_tiles(connection: Connection, check: _Check, total: int) -> None:
         check.wrong(None, f"there are {stored_tiles - len(widths)} tiles more than {total} entries need")
 
 
+def _tile(connection: Connection, level: int, idx: int) -> bytes:
+    found: object = tree.tile(connection, level, idx)
+    return found if isinstance(found, bytes) else b""
+
+
 def _tile_root(connection: Connection, level: int, idx: int) -> bytes:
-    hashes = tree.tile(connection, level, idx)
+    hashes = _tile(connection, level, idx)
     step = merkle.HASH_BYTES
     return merkle.root([hashes[start : start + step] for start in range(0, len(hashes), step)])
 
@@ -409,20 +421,18 @@ def _check_heads(
         if one.note is None and one is not heads[-1]:
             check.wrong(None, f"the head over {one.size} entries was never signed")
         elif one.note is not None:
-            _check_note(check, one.note, checkpoint.Checkpoint(origin, one.size, one.root), public)
+            _check_note(check, one, origin, public)
     return len(heads)
 
 
-def _check_note(check: _Check, note: str, expected: checkpoint.Checkpoint, public: bytes) -> None:
+def _check_note(check: _Check, head: tree.StoredHead, origin: str, public: bytes) -> None:
     try:
-        found = checkpoint.open_note(note, expected.origin, public)
+        found = checkpoint.open_note(str(head.note), origin, public)
     except BadCheckpoint as problem:
-        check.wrong(None, f"the signed head over {expected.size} entries does not hold: {problem}")
+        check.wrong(None, f"the signed head over {head.size} entries does not hold: {problem}")
         return
-    if found != expected:
-        check.wrong(
-            None, f"the signed head over {expected.size} entries states another size or root than was committed"
-        )
+    if (found.size, found.root) != (head.size, head.root):
+        check.wrong(None, f"the signed head over {head.size} entries states another size or root than was committed")
 
 
 def _check_kept(
@@ -457,6 +467,8 @@ def _check_cosignatures(connection: Connection, check: _Check, witnesses: Mappin
 def _check_questions(connection: Connection, check: _Check, *, running: bool) -> None:
     rows = {row.query_id: row for row in connection.execute(select(QUESTION))}
     for query_id, question in check.questions.items():
+        if not question.terminal and not running:
+            check.wrong(question.asked, f"question {query_id} of entry {question.asked} was never ended")
         row = rows.pop(query_id, None)
         if row is None:
             check.wrong(question.asked, f"question {query_id} of entry {question.asked} is missing from the state")
@@ -464,8 +476,6 @@ def _check_questions(connection: Connection, check: _Check, *, running: bool) ->
         closed = question.terminal[0] if question.terminal else None
         if (row.asked_index, row.closed_index) != (question.asked, closed):
             check.wrong(question.asked, f"the state of question {query_id} is not what its records say")
-        if closed is None and not running:
-            check.wrong(question.asked, f"question {query_id} of entry {question.asked} was never ended")
     for query_id in rows if not check.erased else ():
         check.wrong(None, f"the state holds question {query_id}, which the ledger does not")
 
