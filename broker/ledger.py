@@ -254,7 +254,12 @@ class QuestionLedger:
             record(
                 REFUSED,
                 asked.at_ns,
-                {**_header(asked, decision), **_decided(decision), "rows": _row_fields(rows)},
+                {
+                    **_header(asked, decision),
+                    **_decided(decision),
+                    "statement": asked.statement.digest.hex(),
+                    "rows": _row_fields(rows),
+                },
                 query_id=query_id,
                 receipted=True,
             ),
