@@ -16,9 +16,36 @@ question := object.get(data.accord.data.catalogue.questions, input.request.quest
 purpose := object.get(data.accord.data.purposes, input.request.purpose, {})
 
 # METADATA
-# title: Grounds about the question as a whole that everybody can see
-core_checks := {"QUESTION_UNKNOWN": false} if count(question) == 0
+# title: Why nothing can be checked at all, empty when it can
+# description: An unknown question or purpose is refused as such; whatever else were said of it would only confuse.
+default unlisted := ""
 
+unlisted := "QUESTION_UNKNOWN" if count(question) == 0
+
+unlisted := "PURPOSE_NOT_ALLOWED" if {
+	count(question) > 0
+	count(purpose) == 0
+}
+
+# METADATA
+# title: The word on every agency when nothing can be checked
+unlisted_word := {
+	"allow": false,
+	"subjects": [],
+	"grants": [],
+	"denials": [{"code": unlisted, "ref": ""}],
+	"obligations": [],
+	"agreement": {"mode": "not_applicable", "used": [], "missing": []},
+	"answer_form": "none",
+	"warrant": warrant,
+}
+
+# METADATA
+# title: Bounds of the warrant that may follow
+warrant := {"ttl_s": data.accord.data.limits.warrant_ttl_s, "max_subjects": data.accord.data.limits.max_subjects}
+
+# METADATA
+# title: Grounds about the question as a whole that everybody can see
 core_checks := {
 	"QUESTION_UNKNOWN": data.accord.grounds.question_known(question),
 	"QUESTION_RETIRED": data.accord.grounds.question_current(question),
@@ -26,8 +53,6 @@ core_checks := {
 	"GATEWAY_UNVERIFIED purpose": data.accord.grounds.purpose_verified(purpose),
 	"ROLE_NARROWER": data.accord.grounds.role_allowed(question),
 	"INPUT_INVALID targets": data.accord.grounds.addressed_once(input.targets),
-} if {
-	count(question) > 0
 }
 
 # METADATA
@@ -48,16 +73,12 @@ asserted_checks := {
 
 # METADATA
 # title: Grounds that depend on what the purpose asks
-purpose_checks := {"PURPOSE_NOT_ALLOWED": false} if count(purpose) == 0
-
 purpose_checks := {
 	"TIER_OUT_OF_RANGE": data.accord.grounds.tier_in_range(purpose),
 	"VIEWS_NOT_SOUGHT": data.accord.grounds.views_sought(purpose),
 	"PROPORTIONALITY_MISSING": data.accord.grounds.proportionality_stated(purpose),
 	"TOLD_REASON_MISSING": data.accord.grounds.told_settled(purpose),
 	"CASE_MISSING": data.accord.grounds.case_named(purpose),
-} if {
-	count(purpose) > 0
 }
 
 # METADATA
@@ -118,10 +139,6 @@ condition_checks(target) := {
 } if {
 	question.sensitivity != "ordinary"
 }
-
-# METADATA
-# title: An unknown question is refused as such; nothing else about it can be checked
-condition_checks(_) := {"QUESTION_UNKNOWN": false} if count(question) == 0
 
 # METADATA
 # title: One agreement, shown for one person towards one agency

@@ -10,6 +10,12 @@ agreement_mode(purpose, gateway) := purpose.agreement if {
 	gateway.type in {"duty", "power", "common_law", "vital_interest"}
 }
 
+# An unknown gateway is refused as such; it does not make an agreement necessary.
+agreement_mode(purpose, gateway) := purpose.agreement if {
+	purpose.agreement in {"not_operative", "not_applicable"}
+	count(gateway) == 0
+}
+
 # METADATA
 # title: The agreement names the question, the purpose and both agencies
 # custom: {code: AGREEMENT_OUT_OF_SCOPE}

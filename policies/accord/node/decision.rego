@@ -10,7 +10,7 @@ package accord.node
 # METADATA
 # title: The decision for this agency
 # entrypoint: true
-decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t)) | some t in input.targets}}
+decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t), data.accord.unlisted) | some t in input.targets}}
 
 # METADATA
 # title: Whether every ground about the question as a whole was found
@@ -54,7 +54,9 @@ own_refusals := {{"code": d.code, "ref": d.ref} | some d in data.accord.overlay.
 
 # METADATA
 # title: The word of this agency
-word(t, gateway) := {
+word(_, _, unlisted) := data.accord.unlisted_word if unlisted != ""
+
+word(t, gateway, "") := {
 	"allow": allow,
 	"subjects": subjects(allow),
 	"grants": [g | some g in grants],
@@ -62,10 +64,7 @@ word(t, gateway) := {
 	"obligations": [],
 	"agreement": {"mode": mode, "used": [], "missing": []},
 	"answer_form": form(allow),
-	"warrant": {
-		"ttl_s": data.accord.data.limits.warrant_ttl_s,
-		"max_subjects": data.accord.data.limits.max_subjects,
-	},
+	"warrant": data.accord.warrant,
 } if {
 	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
 	gateway_table := data.accord.gateway_checks(gateway, t.responder)

@@ -9,16 +9,11 @@ package accord.query
 # METADATA
 # title: The decision, agency by agency
 # entrypoint: true
-decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t)) | some t in input.targets}}
+decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t), data.accord.unlisted) | some t in input.targets}}
 
 # METADATA
 # title: Tables of grounds about the question as a whole
-# description: An unknown question is refused as such; nothing else about it can be checked.
-question_tables := [data.accord.core_checks, data.accord.asserted_checks, data.accord.purpose_checks] if {
-	count(data.accord.question) > 0
-}
-
-question_tables := [data.accord.core_checks] if count(data.accord.question) == 0
+question_tables := [data.accord.core_checks, data.accord.asserted_checks, data.accord.purpose_checks]
 
 # METADATA
 # title: Whether every ground about the question as a whole was found
@@ -38,7 +33,9 @@ question_denials := data.accord.refusals_of(data.accord.every_table(question_tab
 
 # METADATA
 # title: The word on one agency
-word(t, gateway) := {
+word(_, _, unlisted) := data.accord.unlisted_word if unlisted != ""
+
+word(t, gateway, "") := {
 	"allow": allow,
 	"subjects": subjects(allow),
 	"grants": [g | some g in grants],
@@ -46,7 +43,7 @@ word(t, gateway) := {
 	"obligations": obligations(allow, gateway),
 	"agreement": {"mode": mode, "used": used(allow, covering), "missing": [c | some c in {d.code | some d in missing}]},
 	"answer_form": form(allow),
-	"warrant": warrant,
+	"warrant": data.accord.warrant,
 } if {
 	agency := t.responder.agency_id
 	sharing := data.accord.grounds.sharing_agreements(t)
@@ -126,5 +123,3 @@ obligations(true, gateway) := [o | some o in data.accord.obligations(gateway)]
 form(false) := "none"
 
 form(true) := data.accord.question.answer
-
-warrant := {"ttl_s": data.accord.data.limits.warrant_ttl_s, "max_subjects": data.accord.data.limits.max_subjects}
