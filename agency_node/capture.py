@@ -34,7 +34,6 @@ class Scope:
         requesters: Agencies that may ask.
         responders: Agencies that may answer.
         valid_days: How long, in days.
-        given_by: self, parent, other_pr_holder or court_order.
         capture: paper, voice or web.
     """
 
@@ -43,7 +42,6 @@ class Scope:
     requesters: tuple[str, ...]
     responders: tuple[str, ...]
     valid_days: int
-    given_by: str
     capture: str
 
 
@@ -70,7 +68,7 @@ Withdraw = Callable[[agreements_pb2.WithdrawAgreementRequest], Awaitable[agreeme
 
 async def capture(
     asker: Asker,
-    people: Sequence[Person],
+    people: Sequence[tuple[Person, str]],
     scope: Scope,
     caller_token: str,
     record: Record,
@@ -80,7 +78,7 @@ async def capture(
 
     Args:
         asker: What the asking side needs.
-        people: Who agrees, or is agreed for.
+        people: Each person with who gives their agreement: self, parent, other_pr_holder or court_order.
         scope: To what.
         caller_token: Of the member of staff who captures it.
         record: Sends one agreement to the broker.
@@ -94,14 +92,15 @@ async def capture(
     for agency in {*scope.requesters, *scope.responders}:
         asker.directory.agency(agency)
     captured = []
-    for one in await tokenise(asker, people):
+    tokenised = await tokenise(asker, [person for person, _ in people])
+    for one, (_, given_by) in zip(tokenised, people, strict=True):
         now_ns = asker.now_ns()
         binding = contract.commit(asker.random(contract.SALT_BYTES), committed_tokens(one))
         agreement = Agreement(
             record_id=asker.new_id(),
             kind="service_agreement",
             state=contract.GIVEN,
-            given_by=scope.given_by,
+            given_by=given_by,
             capture=scope.capture,
             captured_by=asker.agency,
             captured_at_ns=now_ns,

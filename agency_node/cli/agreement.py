@@ -16,7 +16,6 @@ from agency_node.settings import NodeSettings
 
 agreements = typer.Typer(help="What families agreed to and withdrew.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
-GIVERS = ("self", "parent", "other_pr_holder", "court_order")
 
 
 class BadScope(Problem):
@@ -34,24 +33,28 @@ def record(
     responder: Annotated[list[str], typer.Option(help="An agency that may answer; repeat for more.")],
     requester: Annotated[list[str] | None, typer.Option(help="An agency that may ask; this one by default.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="A purpose; early_help by default.")] = None,
-    given_by: Annotated[str, typer.Option(help=", ".join(GIVERS))] = "self",
     on: Annotated[str, typer.Option(help="paper, voice or web.")] = "paper",
     valid_days: Annotated[int, typer.Option(min=1, max=730, help="How long it holds, in days.")] = 180,
     as_json: JsonOption = False,
 ) -> None:
-    """Record an agreement for each person in the file; prints the numbers for the family's receipt."""
+    """Record an agreement for each person in the file; prints the numbers for the family's receipt.
+
+    Each person may have given_by: self, parent, other_pr_holder or court_order. Left out, a parent agrees for a child
+    and an adult for themself; say self for a child who is able to decide.
+    """
     told = load(home)
-    who, names = people.people(people.read(file))
+    value = people.read(file)
+    who, names = people.people(value)
+    given = tuple(zip(who, people.givers(value), strict=True))
     scope = Scope(
         questions=tuple(question),
         purposes=tuple(purpose or ["early_help"]),
         requesters=tuple(requester or [told.agency]),
         responders=tuple(responder),
         valid_days=valid_days,
-        given_by=given_by,
         capture=on,
     )
-    captured = asyncio.run(_record(told, read_token(token_file), who, scope))
+    captured = asyncio.run(_record(told, read_token(token_file), given, scope))
     if as_json:
         show([_object(one) for one in captured])
         return
@@ -68,9 +71,9 @@ async def _record(told: NodeSettings, token: str, who: tuple[asking.Person, ...]
             if question not in known.questions:
                 raise asking.UnknownQuestion(question)
         unknown = [purpose for purpose in scope.purposes if purpose not in known.purposes]
-        if unknown or scope.given_by not in GIVERS or scope.capture not in {"paper", "voice", "web"}:
-            raise BadScope("a purpose, the giver or the way of capture is not one of those that there are")
-        return await capture.capture(desk.asker, who, scope, desk.caller_token, desk.record, desk.keep)
+        if unknown or scope.capture not in {"paper", "voice", "web"}:
+            raise BadScope("a purpose or the way of capture is not one of those that there are")
+        return await capture.capture(desk.asker, given, scope, desk.caller_token, desk.record, desk.keep)
 
 
 def _object(one: Captured) -> dict[str, object]:
@@ -90,7 +93,7 @@ def withdraw(
     home: HomeOption,
     token_file: TokenFile,
     record_id: Annotated[str, typer.Argument(help="The number on the family's receipt.")],
-    withdrawn_by: Annotated[str, typer.Option(help=", ".join(GIVERS))] = "self",
+    withdrawn_by: Annotated[str, typer.Option(help=", ".join(people.GIVERS))] = "self",
     as_json: JsonOption = False,
 ) -> None:
     """Take a withdrawal. It bites at the next question."""

@@ -27,7 +27,8 @@ PERSON: Final = frozenset(
         "former_postcodes",
     }
 )
-PERSON_MORE: Final = frozenset({"role", "protected", "relates_to_child", "competence"})
+PERSON_MORE: Final = frozenset({"role", "protected", "relates_to_child", "competence", "given_by"})
+GIVERS: Final = ("self", "parent", "other_pr_holder", "court_order")
 ROLES: Final = ("child", "parent", "other_adult")
 INQUIRY: Final = frozenset(
     {
@@ -108,6 +109,8 @@ def person(row: object, number: int) -> Person:
     role = row.get("role", "")
     if role not in ROLES:
         raise BadInput(f"{where}.role", "say child, parent or other_adult")
+    if row.get("given_by", "self") not in GIVERS:
+        raise BadInput(f"{where}.given_by", f"say one of {', '.join(GIVERS)}")
     for name in ("protected", "relates_to_child"):
         if not isinstance(row.get(name, False), bool):
             raise BadInput(f"{where}.{name}", "say true or false")
@@ -134,6 +137,11 @@ def people(value: Mapping[str, Any]) -> tuple[tuple[Person, ...], tuple[str, ...
     if not any(one.role == "child" for one in found):
         found = tuple(replace(one, relates_to_child=False) for one in found)
     return found, names
+
+
+def givers(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who gives each person's agreement: as the file says, else a parent for a child and an adult for themself."""
+    return tuple(str(row.get("given_by", "parent" if row["role"] == "child" else "self")) for row in value["people"])
 
 
 def inquiry(value: Mapping[str, Any]) -> tuple[Inquiry, tuple[str, ...]]:
