@@ -64,7 +64,9 @@ def record(
     out.print("Give the family these numbers; with a number they can withdraw at any agency, and no reason is asked.")
 
 
-async def _record(told: NodeSettings, token: str, who: tuple[asking.Person, ...], scope: Scope) -> tuple[Captured, ...]:
+async def _record(
+    told: NodeSettings, token: str, given: tuple[tuple[asking.Person, str], ...], scope: Scope
+) -> tuple[Captured, ...]:
     async with parts.desk(told, token) as desk:
         known = desk.asker.catalogue
         for question in scope.questions:
