@@ -37,6 +37,7 @@ from accord.merkle import EMPTY_ROOT, SALT_BYTES
 from accord.reasons import Problem
 from broker.stages import LedgerUnavailable, RateLimited
 from broker.store import Store, tree
+from broker.store.prepared import Prepared
 from broker.store.tables import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE
 
 QUEUE_BATCHES: Final = 1_024
@@ -51,11 +52,13 @@ Guard = Callable[[Connection], None]
 Write = Callable[[Connection, tuple[int, ...]], None]
 """Changes state beside the entries, whose indices it is given. Whatever it raises fails the group."""
 
-_ENTRY = insert(LEDGER_ENTRY)
-_HEAD = insert(LEDGER_HEAD)
-_TILE = sqlite.insert(LEDGER_TILE)
-_TILE = _TILE.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": _TILE.excluded.hashes})
-_NOTE = update(LEDGER_HEAD).where(LEDGER_HEAD.c.size == bindparam("of_size")).values(note=bindparam("signed"))
+_ENTRY = Prepared(insert(LEDGER_ENTRY))
+_HEAD = Prepared(insert(LEDGER_HEAD).values(size=bindparam("size"), root=bindparam("root")))
+_NEW_TILE = sqlite.insert(LEDGER_TILE)
+_TILE = Prepared(
+    _NEW_TILE.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": _NEW_TILE.excluded.hashes})
+)
+_NOTE = Prepared(update(LEDGER_HEAD).where(LEDGER_HEAD.c.size == bindparam("of_size")).values(note=bindparam("signed")))
 
 
 class LedgerDamaged(Problem):
@@ -274,11 +277,12 @@ class Writer:
                 changed = merkle.append(start, [merkle.leaf_hash(entry) for entry in entries], read)
                 root = merkle.tree_root(size, merkle.overlay(changed, read), memo)
                 self._insert(connection, start, accepted, salts, entries)
-                connection.execute(
-                    _TILE, [{"level": key[0], "idx": key[1], "hashes": hashes} for key, hashes in changed.items()]
+                _TILE.many(
+                    connection,
+                    [{"level": key[0], "idx": key[1], "hashes": hashes} for key, hashes in changed.items()],
                 )
                 self._save_note(connection)
-                connection.execute(_HEAD, {"size": size, "root": root})
+                _HEAD.run(connection, size=size, root=root)
             # Inclusion proofs read tiles, so they are made here; nothing leaves before the commit below.
             proofs = {
                 number: merkle.inclusion_proof(start + number, size, merkle.overlay(changed, read), memo)
@@ -320,8 +324,8 @@ class Writer:
         salts: Sequence[bytes],
         entries: Sequence[bytes],
     ) -> None:
-        connection.execute(
-            _ENTRY,
+        _ENTRY.many(
+            connection,
             [
                 {
                     "index": start + number,
@@ -342,7 +346,7 @@ class Writer:
 
     def _save_note(self, connection: Connection) -> None:
         if self._unsaved is not None:
-            connection.execute(_NOTE, {"of_size": self._unsaved.size, "signed": self._unsaved.note})
+            _NOTE.run(connection, of_size=self._unsaved.size, signed=self._unsaved.note)
 
     def _sign(self, size: int, root: bytes) -> str:
         return checkpoint.sign(Checkpoint(self._origin, size, root), self._private)
@@ -483,4 +487,4 @@ def _resolve(group: Sequence[_Waiting], outcomes: Sequence[Appended | Problem]) 
 def _rewrite_head(connection: Connection, _: tuple[int, ...]) -> None:
     newest = tree.head(connection)
     if newest is not None:
-        connection.execute(_NOTE, {"of_size": newest.size, "signed": newest.note})
+        _NOTE.run(connection, of_size=newest.size, signed=newest.note)

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from broker.store.prepared import Prepared
 from broker.store.tables import (
     ACTIVATION,
     AGREEMENT,
@@ -27,9 +28,16 @@ OPEN: Final = "open"
 CLOSED: Final = "closed"
 DAY_NS: Final = 86_400 * 1_000_000_000
 
-_QUESTION = select(QUESTION).where(QUESTION.c.query_id == bindparam("query_id"))
-_OPENED = insert(QUESTION)
-_CLOSED = (
+_QUESTION = Prepared(select(QUESTION).where(QUESTION.c.query_id == bindparam("query_id")))
+_OPENED = Prepared(
+    insert(QUESTION).values(
+        {
+            name: bindparam(name)
+            for name in ("query_id", "agency", "user", "statement_digest", "state", "agreements", "asked_index")
+        }
+    )
+)
+_CLOSED = Prepared(
     update(QUESTION)
     .where(QUESTION.c.query_id == bindparam("of_query_id"))
     .values(
@@ -40,19 +48,20 @@ _CLOSED = (
     )
 )
 _STILL_OPEN = select(QUESTION).where(QUESTION.c.state == OPEN).order_by(QUESTION.c.asked_index)
-_IN_FORCE = select(ACTIVATION).order_by(ACTIVATION.c.index.desc()).limit(1)
-_ASKED_ABOUT_TODAY = select(ASKING.c.tag).where(
-    ASKING.c.user == bindparam("user"),
-    ASKING.c.day == bindparam("day"),
-    ASKING.c.tag.in_(bindparam("tags", expanding=True)),
+_IN_FORCE = Prepared(select(ACTIVATION).order_by(ACTIVATION.c.index.desc()).limit(1))
+_ASKED_ABOUT_TODAY = Prepared(
+    select(ASKING.c.day).where(
+        ASKING.c.tag == bindparam("tag"), ASKING.c.user == bindparam("user"), ASKING.c.day == bindparam("day")
+    )
 )
+_ASKING = Prepared(insert(ASKING))
 _SUBJECTS_TODAY = select(func.count()).where(
     ASKING.c.user == bindparam("user"), ASKING.c.day == bindparam("day"), ASKING.c.new_today
 )
 _ASKINGS = select(func.count(ASKING.c.query_id.distinct())).where(
     ASKING.c.tag.in_(bindparam("tags", expanding=True)), ASKING.c.day > bindparam("after_day")
 )
-_AGREEMENTS = select(AGREEMENT).where(AGREEMENT.c.record_id.in_(bindparam("record_ids", expanding=True)))
+_AGREEMENT = Prepared(select(AGREEMENT).where(AGREEMENT.c.record_id == bindparam("record_id")))
 _TAGS = select(AGREEMENT_TAG).where(AGREEMENT_TAG.c.record_id.in_(bindparam("record_ids", expanding=True)))
 _FOUND = (
     select(AGREEMENT)
@@ -147,7 +156,7 @@ class Activation:
 
 def question(connection: Connection, query_id: str) -> StoredQuestion | None:
     """The question of this id, if it was ever asked."""
-    row = connection.execute(_QUESTION, {"query_id": query_id}).one_or_none()
+    row = _QUESTION.first(connection, query_id=query_id)
     return None if row is None else _question(row)
 
 
@@ -156,18 +165,10 @@ def still_open(connection: Connection) -> tuple[StoredQuestion, ...]:
     return tuple(_question(row) for row in connection.execute(_STILL_OPEN).all())
 
 
-def _question(row: Row[Any]) -> StoredQuestion:
+def _question(row: Sequence[Any]) -> StoredQuestion:
+    query_id, agency, user, statement_digest, state, agreements, asked_index, *closed = row
     return StoredQuestion(
-        query_id=row.query_id,
-        agency=row.agency,
-        user=row.user,
-        statement_digest=row.statement_digest,
-        state=row.state,
-        agreements=tuple(json.loads(row.agreements)),
-        asked_index=row.asked_index,
-        closed_index=row.closed_index,
-        closed_kind=row.closed_kind,
-        response=row.response,
+        query_id, agency, user, statement_digest, state, tuple(json.loads(agreements)), asked_index, *closed
     )
 
 
@@ -182,28 +183,26 @@ def open_question(
     asked_index: int,
 ) -> None:
     """Note that a question is on its way."""
-    row = {
-        "query_id": query_id,
-        "agency": agency,
-        "user": user,
-        "statement_digest": statement_digest,
-        "state": OPEN,
-        "agreements": json.dumps(sorted(agreements)),
-        "asked_index": asked_index,
-    }
-    connection.execute(_OPENED, row)
+    _OPENED.run(
+        connection,
+        query_id=query_id,
+        agency=agency,
+        user=user,
+        statement_digest=statement_digest,
+        state=OPEN,
+        agreements=json.dumps(sorted(agreements)),
+        asked_index=asked_index,
+    )
 
 
 def close_question(connection: Connection, query_id: str, index: int, kind: str, response: bytes | None) -> None:
     """Note a question's one terminal record and what was given back."""
-    connection.execute(
-        _CLOSED, {"of_query_id": query_id, "at_index": index, "as_kind": kind, "with_response": response}
-    )
+    _CLOSED.run(connection, of_query_id=query_id, at_index=index, as_kind=kind, with_response=response)
 
 
 def in_force(connection: Connection) -> Activation | None:
     """The policy revision in force, or None before the first activation."""
-    row = connection.execute(_IN_FORCE).one_or_none()
+    row = _IN_FORCE.first(connection)
     return None if row is None else Activation(*row)
 
 
@@ -233,17 +232,16 @@ def note_asking(
         fresh = [tag for tag in dict.fromkeys(tags) if tag not in rows]
         if not fresh:
             continue
-        known = connection.execute(_ASKED_ABOUT_TODAY, {"user": user, "day": day, "tags": list(tags)}).first()
+        known = any(_ASKED_ABOUT_TODAY.first(connection, tag=tag, user=user, day=day) for tag in tags)
         for number, tag in enumerate(fresh):
             rows[tag] = {
                 "tag": tag,
                 "query_id": query_id,
                 "user": user,
                 "day": day,
-                "new_today": number == 0 and known is None,
+                "new_today": number == 0 and not known,
             }
-    if rows:
-        connection.execute(insert(ASKING), list(rows.values()))
+    _ASKING.many(connection, list(rows.values()))
 
 
 def subjects_today(connection: Connection, user: str, at_ns: int) -> int:
@@ -259,10 +257,8 @@ def askings(connection: Connection, tags: Sequence[bytes], at_ns: int, days: int
 
 def agreements(connection: Connection, record_ids: Collection[str]) -> dict[str, StoredAgreement]:
     """The agreements of these ids that exist, by id."""
-    if not record_ids:
-        return {}
-    rows = connection.execute(_AGREEMENTS, {"record_ids": list(record_ids)}).all()
-    return {row.record_id: StoredAgreement(*row) for row in rows}
+    rows = [_AGREEMENT.first(connection, record_id=record_id) for record_id in record_ids]
+    return {row[0]: StoredAgreement(*row) for row in rows if row is not None}
 
 
 def tags_of(connection: Connection, record_ids: Collection[str]) -> dict[str, frozenset[bytes]]:

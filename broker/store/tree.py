@@ -11,18 +11,19 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from accord import merkle, receipt
 from accord.merkle import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, TileReader, TilesDamaged
+from broker.store.prepared import Prepared
 from broker.store.tables import COSIGNATURE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE
 
 CACHED_TILES: Final = 256
 """Tiles kept in memory, 8 KiB each: the right edge of any tree, and what recent proofs touched."""
 
-_TILE = select(LEDGER_TILE.c.hashes).where(
-    LEDGER_TILE.c.level == bindparam("level"), LEDGER_TILE.c.idx == bindparam("idx")
+_TILE = Prepared(
+    select(LEDGER_TILE.c.hashes).where(LEDGER_TILE.c.level == bindparam("level"), LEDGER_TILE.c.idx == bindparam("idx"))
 )
 _HEAD = select(LEDGER_HEAD).order_by(LEDGER_HEAD.c.size.desc()).limit(1)
 _NOTE = select(LEDGER_HEAD.c.note).where(LEDGER_HEAD.c.size == bindparam("size"))
 _COUNT = select(func.coalesce(func.max(LEDGER_ENTRY.c.index) + 1, 0))
-_ENTRIES = (
+_ENTRIES = Prepared(
     select(LEDGER_ENTRY)
     .where(LEDGER_ENTRY.c.index >= bindparam("start"), LEDGER_ENTRY.c.index < bindparam("end"))
     .order_by(LEDGER_ENTRY.c.index)
@@ -86,7 +87,7 @@ def count(connection: Connection) -> int:
 
 def entries(connection: Connection, start: int, end: int) -> tuple[StoredEntry, ...]:
     """Entries from `start` up to `end`, in order; those that are not there are left out."""
-    return tuple(StoredEntry(*row) for row in connection.execute(_ENTRIES, {"start": max(start, 0), "end": end}).all())
+    return tuple(StoredEntry(*row) for row in _ENTRIES.rows(connection, start=max(start, 0), end=end))
 
 
 def entries_of(connection: Connection, query_id: str) -> tuple[StoredEntry, ...]:
@@ -106,7 +107,8 @@ def note(connection: Connection, size: int) -> str | None:
 
 def tile(connection: Connection, level: int, idx: int) -> bytes:
     """One tile as stored; empty when there is none."""
-    return connection.execute(_TILE, {"level": level, "idx": idx}).scalar_one_or_none() or b""
+    row = _TILE.first(connection, level=level, idx=idx)
+    return b"" if row is None else row[0]
 
 
 def reader(connection: Connection) -> TileReader:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from accord.reasons import REASONS
 from broker.store import Store, StoreUnusable, open_for_reading, open_store, tree
+from broker.store.prepared import Prepared
 from broker.store.tables import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE, METADATA
 
 
@@ -171,6 +172,35 @@ def test_error_texts_leave_out_what_was_bound(store: Store) -> None:
         change(store, insert(LEDGER_ENTRY).values(canary))
 
     assert "canary" not in str(caught.value)
+
+
+def test_a_prepared_statement_fails_as_any_other_and_says_no_more(store: Store) -> None:
+    """T-PRV-1: the fast way to the driver raises SQLAlchemy's errors, and leaves out what was bound too."""
+    adding = Prepared(insert(LEDGER_ENTRY))
+    assert store.writer is not None
+    with store.writer.begin() as connection:
+        adding.many(connection, [entry_row(0), entry_row(1)])
+    for failing in (lambda one: adding.run(one, **row), lambda one: adding.many(one, [row])):
+        row = entry_row(0) | {"body": b"canary-5f1c"}
+        with store.writer.begin() as connection, pytest.raises(IntegrityError) as caught:
+            failing(connection)
+
+        assert "canary" not in str(caught.value)
+
+
+def test_a_prepared_statement_reads_what_the_plain_one_reads(store: Store) -> None:
+    """The two ways to the same row agree, literal values in the statement included."""
+    wanted = select(LEDGER_ENTRY).where(LEDGER_ENTRY.c.index == bindparam("index"), LEDGER_ENTRY.c.kind == "ASKED")
+    change(store, insert(LEDGER_ENTRY).values(entry_row(3)))
+    with store.reader.connect() as connection:
+        plain = tuple(connection.execute(wanted, {"index": 3}).one())
+        fast = Prepared(wanted)
+
+        assert (plain, [plain], None) == (
+            fast.first(connection, index=3),
+            fast.rows(connection, index=3),
+            fast.first(connection, index=4),
+        )
 
 
 def test_no_column_could_hold_who_a_person_is() -> None:
