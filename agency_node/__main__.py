@@ -91,15 +91,25 @@ def publics(directory: Directory) -> tokens.KeyPublics:
 # -- Answering --------------------------------------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]:
-    """A node that stays attached and answers until the block ends.
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """The answering side, put together but not attached to any broker yet.
 
-    Yields:
-        Tells whether it is attached now.
+    Attributes:
+        home: What the node started from.
+        rules: The policy bundle in force.
+        frames: Handles what comes down a session.
     """
-    with home(settings) as at:
-        records = open_records(settings.mapping)
+
+    home: Home
+    rules: RulesInForce
+    frames: Frames
+
+
+@contextlib.contextmanager
+def answerer(settings: NodeSettings) -> Iterator[Answerer]:
+    """Open the agency's records and the node's state, and put the answering side together."""
+    with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         token_index = index.TokenIndex(at.engine)
         prior = shipped_prior()
         rules = RulesInForce(settings.agency, at.engine, at.directory.current)
@@ -120,7 +130,21 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
             scales=scales,
             fresh_for_s=settings.max_answer_age_s,
         )
-        frames = Frames(node, rules, keys.read_ed25519(settings.witness_key))
+        try:
+            yield Answerer(at, rules, Frames(node, rules, keys.read_ed25519(settings.witness_key)))
+        finally:
+            rules.close()
+
+
+@contextlib.asynccontextmanager
+async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]:
+    """A node that stays attached and answers until the block ends.
+
+    Yields:
+        Tells whether it is attached now.
+    """
+    with answerer(settings) as parts:
+        frames, identity = parts.frames, parts.home.identity
         up = False
 
         def attached(now: bool) -> None:
@@ -129,15 +153,15 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
                 log.info(Event.SESSION_ATTACHED, broker=settings.broker)
             up = now
 
-        keeping = asyncio.create_task(session.keep(settings.broker, at.identity, frames.hello, frames.handle, attached))
+        keeping = asyncio.create_task(session.keep(settings.broker, identity, frames.hello, frames.handle, attached))
         if settings.metrics is not None:
             address, _, port = settings.metrics.rpartition(":")
             start_http_server(int(port), address.strip("[]"))
         log.info(
             Event.SERVICE_STARTED,
             agency=settings.agency,
-            directory_version=at.directory.current().version,
-            policy=rules.revision(),
+            directory_version=parts.home.directory.current().version,
+            policy=parts.rules.revision(),
         )
         try:
             yield lambda: up and not keeping.done()
@@ -147,8 +171,6 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
-            rules.close()
-            records.close()
             log.info(Event.SERVICE_STOPPED, cause="asked")
 
 
