@@ -48,18 +48,20 @@ def as_table(outcome: Outcome, names: tuple[str, ...]) -> RenderableType:
         outcome: Checked.
         names: How the asker wrote each person's name, in order; shown on the asker's own screen only.
     """
-    table = Table(title=outcome.question.title, title_justify="left", expand=False, show_lines=True)
+    table = Table(title=outcome.question.title, title_justify="left", expand=False)
     for heading in ("Agency", "Person", "Answer", "How recent", "Whom to ring"):
         table.add_column(heading)
     for agency in outcome.agencies:
         if agency.delivery == "ANSWERED":
-            for name, answer in zip(names, agency.answers, strict=True):
+            for number, (name, answer) in enumerate(zip(names, agency.answers, strict=True)):
                 word = Text(WORDS[answer.answer], COLOURS[answer.answer])
-                table.add_row(agency.title, name, word, RECENCIES[answer.recency], _ring(agency, answer.ref))
+                title = agency.title if number == 0 else ""
+                last = number == len(names) - 1
+                table.add_row(title, name, word, RECENCIES[answer.recency], _ring(agency, answer.ref), end_section=last)
         else:
-            table.add_row(agency.title, "", Text(DELIVERIES[agency.delivery], "red"), "", "")
+            table.add_row(agency.title, "", Text(DELIVERIES[agency.delivery], "red"), "", "", end_section=True)
     parts: list[RenderableType] = [table]
-    parts += [_why(agency) for agency in outcome.agencies if agency.denials]
+    parts += _why(outcome)
     parts.append(Text(coverage(outcome), "bold"))
     if any(answer.answer == YES for agency in outcome.agencies for answer in agency.answers):
         parts.append(Text(f"Next: {outcome.question.next_step}"))
@@ -79,11 +81,20 @@ def _ring(agency: AgencyOutcome, ref: str) -> str:
     return ""
 
 
-def _why(agency: AgencyOutcome) -> RenderableType:
-    seen: dict[str, str] = {}
-    for denial in agency.denials:
-        seen.setdefault(denial.code, f"{denial.reason}\n  What you can do: {denial.cure}\n  Help: {denial.contact}")
-    return Panel("\n".join(seen.values()), title=f"Why {agency.title} was not asked", title_align="left", expand=False)
+def _why(outcome: Outcome) -> list[RenderableType]:
+    """Why agencies were not asked; those with the same reasons together."""
+    alike: dict[str, list[str]] = {}
+    for agency in outcome.agencies:
+        reasons = {
+            denial.code: f"{denial.reason}\n  What you can do: {denial.cure}\n  Help: {denial.contact}"
+            for denial in agency.denials
+        }
+        if reasons:
+            alike.setdefault("\n".join(reasons.values()), []).append(agency.title)
+    return [
+        Panel(Text(text), title=f"Why {' and '.join(titles)} could not be asked", title_align="left", expand=False)
+        for text, titles in alike.items()
+    ]
 
 
 def as_object(outcome: Outcome) -> dict[str, object]:
