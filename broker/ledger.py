@@ -586,14 +586,13 @@ def _asked(asked: Asked, decision: Decision) -> Record:
     statement = asked.statement
     fields = {
         **_header(asked, decision),
-        "core": json.loads(statement.core_bytes),
-        "broker_part": json.loads(broker_part_bytes(statement.broker_part)),
         "node_digests": [b64url(digest) for digest in statement.node_digests],
         "signature": b64url(statement.signature),
         "key_id": statement.key_id,
         "statement": statement.digest.hex(),
     }
-    return record("ASKED", asked.at_ns, fields, query_id=statement.core.query_id)
+    written = {"core": statement.core_bytes, "broker_part": broker_part_bytes(statement.broker_part)}
+    return record("ASKED", asked.at_ns, fields, written=written, query_id=statement.core.query_id)
 
 
 def _decided(decision: Decision) -> dict[str, object]:

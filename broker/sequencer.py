@@ -91,6 +91,7 @@ def record(
     at_ns: int,
     fields: Mapping[str, object],
     *,
+    written: Mapping[str, bytes] | None = None,
     query_id: str | None = None,
     receipted: bool = False,
 ) -> Record:
@@ -100,6 +101,8 @@ def record(
         kind: Kind of record.
         at_ns: The one clock reading of the request it belongs to.
         fields: What it says, beside the header. Never a name, date of birth, address or national number.
+        written: Further fields whose values are canonical JSON already, as bytes that were checked; a signed statement
+            goes in as it was signed.
         query_id: The question it belongs to.
         receipted: Whether the caller needs a receipt for it.
 
@@ -110,7 +113,12 @@ def record(
     header: dict[str, object] = {"v": 1, "kind": kind, "at": at}
     if query_id is not None:
         header["query_id"] = query_id
-    body = encode({**fields, **header})
+    if not written:
+        body = encode({**fields, **header})
+    else:
+        # Keys are ASCII and sorted, so canonical values joined in their order are the canonical object.
+        parts = {key: encode(value) for key, value in {**fields, **header}.items()} | dict(written)
+        body = b"{" + b",".join(encode(key) + b":" + parts[key] for key in sorted(parts)) + b"}"
     if len(body) > MAX_BYTES:
         raise NotCanonical(f"a {kind} record of {len(body)} bytes is longer than {MAX_BYTES}")
     return Record(kind, query_id, at, body, receipted)

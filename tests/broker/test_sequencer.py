@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import Connection, event, text
 
 from accord import checkpoint, merkle, receipt
-from accord.canonical import NotCanonical
+from accord.canonical import NotCanonical, decode_object, encode
 from accord.reasons import Problem
 from broker.sequencer import (
     GROUP_BATCHES,
@@ -327,6 +327,16 @@ def test_a_record_that_no_ledger_can_hold_is_refused_before_it_is_queued() -> No
         record("OUTCOME", NOW_NS, {"long": "x" * 70_000})
     with pytest.raises(NotCanonical):
         record("OUTCOME", NOW_NS, {"half": 0.5})
+
+
+def test_a_value_that_is_written_already_stands_in_the_record_as_it_is() -> None:
+    """A signed statement goes into its record byte for byte, and the record is the canonical one all the same."""
+    inner = encode({"b": [1, 2], "a": "ä"})
+    made = record("ASKED", NOW_NS, {"zone": "x", "agency": "y"}, written={"core": inner}, query_id="q")
+
+    assert made.body == encode(decode_object(made.body))
+    assert inner in made.body
+    assert ["agency", "at", "core", "kind", "query_id", "v", "zone"] == list(decode_object(made.body))
 
 
 def test_a_probe_writes_to_the_disk_and_adds_no_entry(tmp_path: Path) -> None:
