@@ -13,24 +13,27 @@ import grpc.aio
 import uuid_utils
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from accord import agreement as contract
-from accord.canonical import lp, sha256
+from accord.canonical import Json, lp, sha256
 from accord.directory import Directory
 from accord.identity import MatchKey
+from accord.reasons import Problem
 from accord.v1 import agreements_pb2, agreements_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc
 from agency_node import agreements, events, index, keys, keyserver, link, session, tokens, witness
 from agency_node import staff as sign_in
 from agency_node.answer import Node
-from agency_node.asking import Asker, Held, held_agreement
+from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
 from agency_node.channel import Identity, Remote, call, dial, problem_of
 from agency_node.directory import DirectoryFile
 from agency_node.events import Event, log
 from agency_node.gate import Gate, peer_of
+from agency_node.ledger import Kind, Record, append
 from agency_node.mapping import Records, open_records
 from agency_node.scoring import shipped_prior
 from agency_node.service import Frames, RulesInForce
@@ -86,6 +89,25 @@ def publics(directory: Directory) -> tokens.KeyPublics:
     """The key servers' public keys that the directory pins."""
     steward = {**directory.steward.key_server, **directory.steward.subject_keys}
     return tokens.KeyPublics(directory.epoch.id, directory.broker.key_server, steward)
+
+
+class WrongInstallation(Problem):
+    """A library is not the one that was chosen."""
+
+    reason = "WRONG_INSTALLATION"
+
+
+def refuse_other_backends(backend: str) -> None:
+    """Refuse to start on a protobuf parser without a limit on depth that holds (CVE-2025-4565).
+
+    Args:
+        backend: What `google.protobuf.internal.api_implementation.Type()` says.
+
+    Raises:
+        WrongInstallation: It is not upb.
+    """
+    if backend != "upb":
+        raise WrongInstallation(f"protobuf runs on its {backend} backend; only upb bounds how deep a message may nest")
 
 
 # -- Answering --------------------------------------------------------------------------------------------------------
@@ -176,6 +198,7 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
 
 async def serve(settings: NodeSettings) -> None:
     """Answer until told to stop (SIGTERM or Ctrl-C)."""
+    refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
     async with answering(settings):
         await _told_to_stop()
@@ -333,6 +356,10 @@ async def desk(
             async def send(request: broker_pb2.AskRequest) -> broker_pb2.AskResponse:
                 return await _ask(broker_pb2_grpc.BrokerServiceStub(broker), request, heard)
 
+            def note(kind: Kind, fields: dict[str, Json]) -> None:
+                with writing(at.engine) as connection:
+                    append(connection, [Record(kind, time.time_ns(), {"user": member.user, **fields})])
+
             asker = Asker(
                 agency=settings.agency,
                 directory=directory,
@@ -345,6 +372,8 @@ async def desk(
                 agreements=find,
                 now_ns=time.time_ns,
                 new_id=new_id,
+                asked=lambda prepared: note(Kind.ASKED_BY_US, _asked(prepared)),
+                shown=lambda outcome: note(Kind.ANSWER_SHOWN, _shown(outcome)),
             )
             try:
                 yield Desk(
@@ -375,6 +404,28 @@ async def _ask(
     except grpc.aio.AioRpcError as error:
         raise problem_of(error) from None
     raise Remote("NODE_UNREACHABLE")
+
+
+def _asked(prepared: Prepared) -> dict[str, Json]:
+    core = prepared.core
+    return {
+        "query_id": core.query_id,
+        "role": core.role,
+        "question": core.question,
+        "question_version": core.question_version,
+        "purpose": core.purpose,
+        "targets": [draft.node for draft in prepared.signed.drafts],
+        "statement_digest": prepared.digest.hex(),
+    }
+
+
+def _shown(outcome: Outcome) -> dict[str, Json]:
+    return {
+        "query_id": outcome.query_id,
+        "outcome": outcome.kind,
+        "delivery": [one.delivery for one in outcome.agencies],
+        "receipt_digest": sha256(outcome.receipt.encode()).hex(),
+    }
 
 
 def _binding(at: Home, statement: bytes) -> contract.Binding | None:
@@ -453,6 +504,7 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
 
 async def serve_steward(settings: StewardSettings) -> None:
     """Serve keys until told to stop (SIGTERM or Ctrl-C)."""
+    refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
     async with stewarding(settings):
         await _told_to_stop()

@@ -242,6 +242,8 @@ class Asker:
         now_ns: The clock.
         random: Source of random bytes.
         new_id: Makes UUIDs version 7.
+        asked: Makes durable, in this agency's own ledger, that a question is about to leave.
+        shown: Makes durable that an answer is about to be shown.
     """
 
     agency: str
@@ -255,6 +257,8 @@ class Asker:
     agreements: Agreements
     now_ns: Callable[[], int]
     new_id: Callable[[], str]
+    asked: "Callable[[Prepared], None]"
+    shown: Callable[[Outcome], None]
     random: Callable[[int], bytes] = os.urandom
 
 
@@ -385,6 +389,8 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
 async def ask(asker: Asker, inquiry: Inquiry, caller_token: str, role: str, send: Send) -> Outcome:
     """Ask one question and check everything that comes back.
 
+    The agency's own ledger holds the question before it leaves, and the answer before it is shown.
+
     Args:
         asker: What the asking side needs.
         inquiry: The question.
@@ -397,7 +403,10 @@ async def ask(asker: Asker, inquiry: Inquiry, caller_token: str, role: str, send
         Problem: As `prepare` and `send`.
     """
     prepared = await prepare(asker, inquiry, caller_token, role)
-    return check(asker, prepared, await send(prepared.request))
+    asker.asked(prepared)
+    outcome = check(asker, prepared, await send(prepared.request))
+    asker.shown(outcome)
+    return outcome
 
 
 def check(asker: Asker, prepared: Prepared, response: broker_pb2.AskResponse) -> Outcome:
