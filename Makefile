@@ -1,22 +1,24 @@
-.PHONY: help demo test check prove bench proto clean
+.PHONY: help demo test check prove bench proto lock clean
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV)/bin)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 help: ## Say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(VENV)/.run: pyproject.toml
+$(VENV)/.run: requirements.lock pyproject.toml
 	@echo "Setting up: making $(VENV) and installing what Accord needs (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "Setting up: installing the tools that tests need (once)"
-	@$(BIN)/python -c "import tomllib;print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['dev']))" > $(VENV)/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/dev.txt
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.run ## Tell the story of one family, with real processes (ARGS=--stay leaves it running)
@@ -25,18 +27,26 @@ demo: $(VENV)/.run ## Tell the story of one family, with real processes (ARGS=--
 test: $(VENV)/.dev ## Run the tests that need no privileges and no optional tools
 	@$(BIN)/python -m pytest -m "not prove" $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types, import rules, contract and policies
+check: $(VENV)/.dev ## Format, lint, types, import rules, contract, policies, generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
+	cd protos && $(BIN)/buf lint && $(BIN)/buf breaking --against baseline.binpb
+	$(BIN)/python -m pytest tests/shape tests/policies -m "not prove"
 
 prove: $(VENV)/.dev ## Run the fault and proof trials, each printing its figures
 	@$(BIN)/python -m pytest -m prove -s $(ARGS)
 
+bench: $(VENV)/.dev ## Measure each step of a question on this machine; writes build/bench.json
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 proto: $(VENV)/.dev ## Make the code in protos/accord/v1 anew from the .proto files
-	@cd protos && PATH="../$(BIN):$$PATH" ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. accord/v1/*.proto
+	@cd protos && PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. accord/v1/*.proto
+
+lock: $(VENV)/.dev ## Choose versions anew and pin each with its hashes (ARGS=--upgrade for the newest)
+	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) $(ARGS) -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) $(ARGS) -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what make made
 	rm -rf $(VENV) build dist

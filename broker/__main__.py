@@ -12,6 +12,7 @@ from typing import Final
 import grpc
 import grpc.aio
 import uuid_utils
+from google.protobuf.internal import api_implementation
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
@@ -105,6 +106,25 @@ class UnknownQuestion(Problem):
     """The catalogue has no such question, or not in this version."""
 
     reason = "QUESTION_UNKNOWN"
+
+
+class WrongInstallation(Problem):
+    """A library is not the one that was chosen."""
+
+    reason = "WRONG_INSTALLATION"
+
+
+def refuse_other_backends(backend: str) -> None:
+    """Refuse to start on a protobuf parser without a limit on depth that holds (CVE-2025-4565).
+
+    Args:
+        backend: What `google.protobuf.internal.api_implementation.Type()` says.
+
+    Raises:
+        WrongInstallation: It is not upb.
+    """
+    if backend != "upb":
+        raise WrongInstallation(f"protobuf runs on its {backend} backend; only upb bounds how deep a message may nest")
 
 
 @contextlib.asynccontextmanager
@@ -270,6 +290,7 @@ async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -
 
 async def serve(settings: BrokerSettings) -> None:
     """Serve until told to stop (SIGTERM or Ctrl-C)."""
+    refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

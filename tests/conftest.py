@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,33 @@ def find_tool(name: str) -> str | None:
 
 def _demand(name: str) -> str:
     found = find_tool(name)
-    if found is not None:
-        return found
-    if os.environ.get("ACCORD_CI") == "1":
-        pytest.fail(f"{name} is not installed, and ACCORD_CI=1 lets no test be left out", pytrace=False)
-    pytest.skip(f"{name} is not installed")
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def left_out(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a report that something was skipped into a failure where ACCORD_CI=1 lets nothing be left out."""
+    if os.environ.get("ACCORD_CI") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{why}; ACCORD_CI=1 lets no test be left out"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hold a skipped test for a failure under ACCORD_CI=1, whoever skipped it."""
+    report = yield
+    left_out(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Hold a skipped module for a failure under ACCORD_CI=1."""
+    report = yield
+    left_out(report)
+    return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

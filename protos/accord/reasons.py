@@ -284,6 +284,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The broker or a key server cannot be reached",
         "Check the address and the network, then try again; if it is urgent, telephone.",
     ),
+    "WRONG_INSTALLATION": Reason(
+        FAILED_PRECONDITION,
+        "Accord is not installed as it should be",
+        "Install it again with the versions that it pins.",
+    ),
     "STATE_UNUSABLE": Reason(
         FAILED_PRECONDITION,
         "This process's own database cannot be used",
