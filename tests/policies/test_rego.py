@@ -5,7 +5,7 @@ import re
 import pytest
 import regorus
 
-from .conftest import POLICIES, value_of
+from tests.world.rules import POLICIES, embedded, shipped, value_of
 
 TESTS = [
     (path.relative_to(POLICIES).as_posix(), package, name)
@@ -13,6 +13,12 @@ TESTS = [
     for package in re.findall(r"(?m)^package ([\w.]+)$", path.read_text())
     for name in re.findall(r"(?m)^(test_\w+) if", path.read_text())
 ]
+
+
+@pytest.fixture(scope="module")
+def engine() -> "regorus.Engine":
+    """The embedded engine with the shipped rules and the tests beside them."""
+    return embedded(shipped(), tests=True)
 
 
 @pytest.mark.parametrize(

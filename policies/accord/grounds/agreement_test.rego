@@ -143,7 +143,3 @@ test_law_01_protective_is_not_changed_by_an_agreement_consentwithdrawn if {
 	agreements := json.patch(data.accord.examples.early_help.agreements, [{"op": "replace", "path": "/0/state", "value": "ConsentWithdrawn"}])
 	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/agreements", agreements), "police") == data.accord.examples.asked(data.accord.examples.s47_enquiry, "police")
 }
-
-test_law_01_protective_is_not_changed_by_an_escalation if {
-	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/escalation", {}), "police").allow == true
-}

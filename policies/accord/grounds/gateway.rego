@@ -95,6 +95,8 @@ default controllers_fit(_, _) := false
 
 controllers_fit(gateway, responder) if {
 	gateway.within_one_controller == false
+	is_string(responder.controller_id)
+	is_string(input.requester.controller_id)
 	responder.controller_id != input.requester.controller_id
 }
 

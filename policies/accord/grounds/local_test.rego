@@ -22,6 +22,10 @@ test_law_15_ambiguous_never_answers if {
 	data.accord.examples.held_refs(data.accord.examples.changed(data.accord.examples.after_linking, "/local/linkage", "ambiguous")) == {"linkage"}
 }
 
+test_law_06_only_the_agency_reads_why if {
+	data.accord.examples.held_codes(data.accord.examples.changed(data.accord.examples.after_linking, "/local/shielded", true)) == {"WITHHELD_HERE"}
+}
+
 test_a_person_has_to_look_first if {
 	data.accord.examples.held_refs(data.accord.examples.changed(data.accord.examples.after_linking, "/local/review", "manual")) == {"review"}
 }
