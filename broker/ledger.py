@@ -34,7 +34,6 @@ from accord.agreement import LIVE
 from accord.canonical import NotCanonical, b64url, sha256, unb64, unb64url
 from accord.reasons import REASONS, Problem
 from accord.signing import SIGNATURE_BYTES
-from accord.statement import broker_part_bytes
 from accord.v1 import audit_pb2, node_pb2
 from broker.sequencer import Batch, Entry, Head, Record, Sequencer, record
 from broker.stages import (
@@ -591,7 +590,7 @@ def _asked(asked: Asked, decision: Decision) -> Record:
         "key_id": statement.key_id,
         "statement": statement.digest.hex(),
     }
-    written = {"core": statement.core_bytes, "broker_part": broker_part_bytes(statement.broker_part)}
+    written = {"core": statement.core_bytes, "broker_part": statement.broker_part_bytes}
     return record("ASKED", asked.at_ns, fields, written=written, query_id=statement.core.query_id)
 
 

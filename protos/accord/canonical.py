@@ -71,7 +71,9 @@ def _check(value: object, depth: int) -> None:
             if abs(value) > MAX_INTEGER:
                 raise NotCanonical("an integer of more than 63 bits")
         case str():
-            if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+            if value.isascii():
+                return
+            if not unicodedata.is_normalized("NFC", value):
                 raise NotCanonical("a string is not in Unicode normal form C")
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise NotCanonical("a string holds half of a surrogate pair")

@@ -210,6 +210,7 @@ class Statement:
         core: The core.
         core_bytes: As received.
         broker_part: The broker part.
+        broker_part_bytes: As received.
         broker_part_sha256: 32 bytes.
         node_digests: The signed list.
         signature: The asker's signature.
@@ -221,6 +222,7 @@ class Statement:
     core: Core
     core_bytes: bytes
     broker_part: BrokerPart
+    broker_part_bytes: bytes
     broker_part_sha256: bytes
     node_digests: tuple[bytes, ...]
     signature: bytes
@@ -582,6 +584,7 @@ def open_for_broker(signed: SignedStatement, asking_public: bytes) -> Statement:
         core=core,
         core_bytes=signed.core,
         broker_part=broker_part,
+        broker_part_bytes=signed.broker_part,
         broker_part_sha256=broker_part_sha256,
         node_digests=signed.node_digests,
         signature=signed.signature,
