@@ -1,0 +1,321 @@
+"""Stories, one a file: what agencies hold, what was agreed, what is asked; and what everybody is told, keeps and saw.
+
+A story has `people` and `facts` (agency -> records), may have an `agreement` and a `state` of an agency (down, stale,
+other_normaliser, other_epoch), and then asks. `then` holds further steps of the same form, which may `withdraw` the
+agreement, `replay` the very same question, or ask anew.
+
+* `expect`: for each agency a word for each person, or `REFUSED` with codes, or `NOT_REACHED`; or one `error` for all.
+* `ledger`: every record that the broker's ledger gained. `nodes`: what each node's own ledger gained, beside heads.
+* `saw`: `nothing` for an agency that was sent no question; `nobody` for one that could open nothing; else whom it could
+  read about. The broker and the key servers see no identifier, ever; the runner looks at every byte they have.
+
+All stories share one running federation, so people have different names in each.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from accord import answer as answers
+from accord import sealing
+from accord.canonical import decode_object, sha256
+from accord.identity import Description, describe, from_bytes
+from accord.reasons import Problem
+from accord.slot import parse_content
+from accord.v1 import broker_pb2
+from agency_node import asking
+from agency_node.cli import people as typed
+from deploy.demo import county
+from tests.world import stack as worlds
+
+HERE: Final = Path(__file__).parent
+AGENCIES: Final = ("housing", "police", "social-care")
+DAYS_STALE: Final = 3
+
+
+class _Words(yaml.SafeLoader):
+    """YAML in which a date stays as it is written."""
+
+
+_Words.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    story: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Words)  # noqa: S506 # a safe loader
+    return story
+
+
+STORIES: Final = {path.stem: _read(path) for path in sorted(HERE.glob("*.yaml"))}
+
+
+@dataclass(slots=True)
+class Stage:
+    """The one running federation, and the loop it runs in."""
+
+    runner: asyncio.Runner
+    world: worlds.World
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    records: dict[str, list[county.Held]] = {agency: [] for agency in AGENCIES}
+    for story in STORIES.values():
+        for agency, rows in story.get("facts", {}).items():
+            for row in rows:
+                records[agency].append(_held(1_000 + len(records[agency]), row, story["people"]))
+    with asyncio.Runner() as runner:
+        running = contextlib.AsyncExitStack()
+        home = tmp_path_factory.mktemp("midshire") / "homes"
+        world = runner.run(running.enter_async_context(worlds.stack(home, records)))
+        try:
+            yield Stage(runner, world)
+        finally:
+            runner.run(running.aclose())
+
+
+def _held(ref: int, row: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]) -> county.Held:
+    written = {**people[row["person"]], **row.get("as", {})}
+    return worlds.held(
+        ref,
+        written,
+        contacts=[
+            worlds.ago(one["days_ago"], one.get("team", "default"), open_=one.get("open", False))
+            for one in row.get("contacts", [])
+        ],
+        assessments=[
+            county.Assessment(worlds.ago(one["days_ago"]).on, one.get("team", "default"))
+            for one in row.get("assessments", [])
+        ],
+        shielded=row.get("shielded", False),
+    )
+
+
+@dataclass(slots=True)
+class Told:
+    """One story as it is being told."""
+
+    story: Mapping[str, Any]
+    agreements: dict[str, str] = field(default_factory=dict)
+    request: broker_pb2.AskRequest | None = None
+    prepared: asking.Prepared | None = None
+    first: asking.Outcome | None = None
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_ends_as_it_is_written(stage: Stage, name: str) -> None:
+    """T-LNK-1, T-LNK-2, T-LNK-3, T-LNK-5, T-CON-2, T-CON-3, T-NET-1, T-POL-3: each story says which it shows."""
+    told = Told(STORIES[name])
+    steps = [told.story, *told.story.get("then", [])]
+
+    for number, step in enumerate(steps):
+        happened = stage.runner.run(_step(stage.world, told, step))
+        wanted = {part: step[part] for part in ("expect", "ledger", "nodes", "saw") if part in step}
+
+        assert wanted == {part: happened[part] for part in wanted}, f"{name}, step {number + 1}"
+
+
+def test_every_answer_of_every_story_had_one_size(stage: Stage) -> None:
+    """T-LNK-2: yes, no and each cause of cannot say travel in 2,048 bytes; a refusal leaves no answer at all."""
+    sizes = {len(answer) for stream in stage.world.streams.values() for answer in stream.answers}
+    count = sum(len(stream.answers) for stream in stage.world.streams.values())
+    print(f"T-LNK-2 sizes_equal={int(sizes == {answers.ANSWER_BYTES})} answers={count}")
+
+    assert {answers.ANSWER_BYTES} == sizes
+
+
+async def _step(world: worlds.World, told: Told, step: Mapping[str, Any]) -> dict[str, Any]:
+    before = _counts(world)
+    async with _as_it_is(world, step.get("state", {})):
+        await _agree(world, told, step.get("agreement"))
+        if "withdraw" in step:
+            await world.withdraw(step["withdraw"]["at"], told.agreements[step["withdraw"]["for"]])
+        expect = await _ask(world, told, step)
+        return {
+            "expect": expect,
+            "ledger": [_line(one) for one in world.broker_records(before["broker"])],
+            "nodes": {
+                agency: [_line(one) for one in world.node_records(agency, before[agency]) if one["kind"] != "COSIGNED"]
+                for agency in step.get("nodes", {})
+            },
+            "saw": _saw(world, told.story["people"], before["frames"]),
+        }
+
+
+def _counts(world: worlds.World) -> dict[str, Any]:
+    return {
+        "broker": len(world.broker_records()),
+        "frames": {agency: len(world.streams[agency].questions) for agency in AGENCIES},
+        **{agency: len(world.node_records(agency)) for agency in AGENCIES},
+    }
+
+
+async def _agree(world: worlds.World, told: Told, wanted: Mapping[str, Any] | None) -> None:
+    if not wanted:
+        return
+    who = wanted["for"]
+    rows = [{**told.story["people"][name], **wanted.get("given", {})} for name in who]
+    more = {name: wanted[name] for name in ("questions", "purposes", "valid_days", "days_ago") if name in wanted}
+    captured = await world.agree(wanted["at"], rows, responders=wanted["responders"], **more)
+    told.agreements |= {name: one.agreement.record_id for name, one in zip(who, captured, strict=True)}
+
+
+async def _ask(world: worlds.World, told: Told, step: Mapping[str, Any]) -> dict[str, Any]:
+    people = told.story["people"]
+    about = step.get("ask", told.story.get("ask", {})).get("about", [])
+    try:
+        if "ask" in step:
+            outcome = await _first(world, told, step["ask"], people)
+        elif "replay" in step:
+            outcome = await _again(world, told, step["replay"])
+        else:
+            return {}
+    except Problem as problem:
+        return {"error": problem.reason}
+    return {one.agency: _words(one, about) for one in outcome.agencies}
+
+
+async def _first(
+    world: worlds.World, told: Told, ask: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]
+) -> asking.Outcome:
+    value = {name: ask[name] for name in ask if name not in {"by", "about", "staff", "without"}}
+    left_out = ask.get("without", [])
+    rows = [{field: people[name][field] for field in people[name] if field not in left_out} for name in ask["about"]]
+    value |= {"case": "CF-2041", "people": rows}
+    inquiry, _ = typed.inquiry(value)
+    async with world.desk(ask["by"], **ask.get("staff", {})) as desk:
+        told.prepared = await asking.prepare(desk.asker, inquiry, desk.caller_token, desk.role)
+        told.request = told.prepared.request
+        outcome = asking.check(desk.asker, told.prepared, await desk.ask(told.request))
+    told.first = outcome
+    return outcome
+
+
+async def _again(world: worlds.World, told: Told, replay: Mapping[str, Any]) -> asking.Outcome:
+    """Send the very bytes of the story's last question once more."""
+    if told.prepared is None or told.request is None:
+        raise AssertionError("a story replays before it asks")
+    async with world.desk(replay["by"], **replay.get("staff", {})) as desk:
+        request = broker_pb2.AskRequest()
+        request.CopyFrom(told.request)
+        if replay.get("token") == "own":
+            request.caller_token = desk.caller_token
+        return asking.check(desk.asker, told.prepared, await desk.ask(request))
+
+
+def _words(one: asking.AgencyOutcome, about: list[str]) -> Any:
+    if one.delivery == "REFUSED":
+        return " ".join(["REFUSED", *sorted({denial.code for denial in one.denials})])
+    if one.delivery != "ANSWERED":
+        return one.delivery
+    rung = {contact.ref: contact for contact in one.contacts}
+    found = {}
+    for number, (name, said) in enumerate(zip(about, one.answers, strict=True), 1):
+        words = [said.answer, said.recency, said.linkage]
+        if f"s{number}" in rung:
+            words.append(f"ring {rung[f's{number}'].team}")
+        found[name] = ", ".join(word for word in words if word)
+    return found
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """A record in a few words: its kind, the agency it is about, and codes."""
+    words = [record["kind"]]
+    if record["kind"] in {"ANSWERED", "NOT_REACHED"} and "agency" in record:
+        words.append(record["agency"])
+    words += [record[name] for name in ("cause", "reason") if name in record]
+    if record["kind"] != "RELEASED":
+        words += sorted({code for row in record.get("rows", []) for code in row["denials"]})
+    words += sorted(record.get("codes", []))
+    return " ".join(words)
+
+
+def _saw(world: worlds.World, people: Mapping[str, Mapping[str, Any]], before: Mapping[str, int]) -> dict[str, Any]:
+    """What each party could see of these people, from every byte that it was sent or keeps."""
+    needles = [needle for row in people.values() for needle in worlds.identifiers(row)]
+    sent = b"".join(world.requests)
+    kept = {party: b"".join(world.files(party).values()) for party in ("broker", "steward", *AGENCIES)}
+    kept["logs"] = "".join(log.getvalue() for log in world.logs).encode()
+    found = {party: worlds.found_in(data, needles) for party, data in kept.items()}
+    # A node's stream carries nothing readable even to an agency that knows the person, and its state keeps none.
+    for agency in AGENCIES:
+        found[agency] += worlds.found_in(world.streams[agency].received(), needles)
+    found["broker"] += worlds.found_in(sent, needles)
+    given_away = {party: hits for party, hits in found.items() if hits}
+    saw: dict[str, Any] = {agency: _read_by(world, agency, people, before[agency]) for agency in AGENCIES}
+    saw["broker"] = given_away.get("broker", "no identifier")
+    saw["key servers"] = given_away.get("steward", "no identifier")
+    return saw | {f"{party} keeps": hits for party, hits in given_away.items() if party not in {"broker", "steward"}}
+
+
+def _read_by(world: worlds.World, agency: str, people: Mapping[str, Mapping[str, Any]], start: int) -> Any:
+    """Whom an agency could read about: everything in the envelopes it was sent that its own tokens open."""
+    questions = world.streams[agency].questions[start:]
+    if not questions:
+        return "nothing"
+    node = world.answering[agency].frames.node
+    names: list[str] = []
+    for question in questions:
+        core_digest = sha256(question.core)
+        slots = sealing.open_envelope(question.part.payload, private=node.sealing_key, core_digest=core_digest)
+        hits = node.index.candidates([tag for slot in slots for tag, _ in slot.wraps])
+        for slot in slots:
+            opened = sealing.open_slot(
+                slot,
+                {tag: [hit.token for hit in found] for tag, found in hits.items()},
+                node_id=agency,
+                query_id=str(decode_object(question.core)["query_id"]),
+                core_digest=core_digest,
+            )
+            if opened is not None:
+                names.append(_name(from_bytes(parse_content(opened).description), people))
+    return sorted(names) or "nobody"
+
+
+def _name(sent: Description, people: Mapping[str, Mapping[str, Any]]) -> str:
+    for name, row in people.items():
+        whole = describe(**{key: row[key] for key in typed.PERSON if key in row})
+        if (whole.first, whole.last, whole.dob) == (sent.first, sent.last, sent.dob):
+            return name if (sent.street, sent.postcode) == (whole.street, whole.postcode) else f"{name} without address"
+    return "somebody else"
+
+
+@contextlib.asynccontextmanager
+async def _as_it_is(world: worlds.World, state: Mapping[str, str]) -> Any:
+    """Put agencies into a state, and back afterwards."""
+    async with contextlib.AsyncExitStack() as back:
+        for agency, word in state.items():
+            if word == "down":
+                await world.stop(agency)
+                back.push_async_callback(world.start, agency)
+            elif word == "stale":
+                for path in (world.home / agency / "records").iterdir():
+                    then = path.stat().st_mtime
+                    back.callback(os.utime, path, (then, then))
+                    old = time.time() - DAYS_STALE * 86_400
+                    os.utime(path, (old, old))
+            elif word in {"other_normaliser", "other_epoch"}:
+                column = word.removeprefix("other_")
+                was = _index_meta(world, agency, column, "0" * 64)
+                back.callback(_index_meta, world, agency, column, was)
+            else:
+                raise AssertionError(f"no such state: {word}")
+        yield
+
+
+def _index_meta(world: worlds.World, agency: str, column: str, value: str) -> str:
+    with contextlib.closing(sqlite3.connect(world.settings[agency].database)) as connection, connection:
+        found: str = connection.execute(f"SELECT {column} FROM index_meta").fetchone()[0]  # noqa: S608 # a fixed name
+        connection.execute(f"UPDATE index_meta SET {column} = ?", (value,))  # noqa: S608 # a fixed name
+    return found
