@@ -239,11 +239,20 @@ def _check(policies: Path, schema: str, file: str, value: Json) -> dict[str, Any
     validator = jsonschema_rs.Draft202012Validator(rules)
     for error in validator.iter_errors(value):
         field = ".".join(str(step) for step in error.instance_path)
-        # The message of a closed schema names the offending field; a description in the schema says what is wanted.
-        raise PolicyMistake(file, field, error.message[:300])
+        raise PolicyMistake(file, field, f"{error.message[:300]}{_wanted(rules, error.schema_path)}")
     if not isinstance(value, dict):
         raise PolicyMistake(file, "", "write an object")
     return value
+
+
+def _wanted(schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """What the schema says is wanted at the innermost described place on the way to a mistake."""
+    wanted, place = "", schema
+    for step in path:
+        place = place[step]  # type: ignore[index]  # a path of the schema's own steps
+        if isinstance(place, dict) and isinstance(place.get("description"), str):
+            wanted = f". Wanted: {place['description']}"
+    return wanted
 
 
 Rows = dict[str, dict[str, Any]]

@@ -20,7 +20,7 @@ DECISION = jsonschema_rs.Draft202012Validator(json.loads(shipped().files["schema
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_a_story_ends_as_it_is_told(path: Path) -> None:
-    """T-POL-1, in part: the whole document, not only the word allow."""
+    """The whole document, not only the word allow."""
     case = json.loads(path.read_text())
     found = {"by_target": unsafe_ask(case["input"])}
     if os.environ.get("ACCORD_REWRITE") == "1":
@@ -40,7 +40,7 @@ def test_stories_end_both_ways() -> None:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_deciding_twice_gives_the_same_document(path: Path) -> None:
-    """T-POL-6: the stored input and the bundle give the decision again, with anything decided in between."""
+    """The stored input and the bundle give the decision again, with anything decided in between."""
     document = json.loads(path.read_text())["input"]
     first = json.dumps(unsafe_ask(document))
     unsafe_ask({})

@@ -184,7 +184,7 @@ def test_law_14_unknown_closes_at_the_schema(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_law_14_unknown_closes_in_the_rules(name: str) -> None:
-    """LAW-14, T-POL-7: forced past the schema, no broken field opens a way that was closed.
+    """LAW-14: forced past the schema, no broken field opens a way that was closed.
 
     Every example is closed in one way; then each field, and pairs of fields, are broken in turn.
     """

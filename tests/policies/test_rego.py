@@ -25,7 +25,7 @@ def engine() -> "regorus.Engine":
     ("package", "name"), [case[1:] for case in TESTS], ids=[f"{path}:{name}" for path, _, name in TESTS]
 )
 def test_a_rule_does_what_its_own_test_says(engine: "regorus.Engine", package: str, name: str) -> None:
-    """T-POL-1, in part: each ground, question and entry point keeps what its test file states."""
+    """Each ground, question and entry point keeps what its test file states."""
     outcome = value_of(engine, f"data.{package}.{name}")
 
     assert outcome is True
