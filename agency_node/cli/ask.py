@@ -1,6 +1,12 @@
 """`accord-node ask`: one question about one or several people, from options, a file or standard input."""
 
 import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +45,9 @@ def ask(
     agency: Annotated[list[str] | None, typer.Option(help="Ask only this agency; repeat for more.")] = None,
     need_tier: Annotated[int, typer.Option(help="Level of need, 1 to 4.")] = 2,
     significant_harm: Annotated[bool, typer.Option(help="Reasonable cause to suspect significant harm.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Also keep the answer, with its proof, in this new file, as JSON.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the agencies one question.
@@ -72,12 +81,35 @@ def ask(
             "significant_harm": significant_harm,
         }
     inquiry, names = people.inquiry(value)
-    outcome = asyncio.run(_ask(load(home), read_token(token_file), inquiry))
+    told, token = load(home), read_token(token_file)
+    with _keeping(save) as keep:
+        started = time.monotonic()
+        outcome = asyncio.run(_ask(told, token, inquiry))
+        found = as_object(outcome) | {"elapsed_ms": round((time.monotonic() - started) * 1000)}
+        keep(found)
     if as_json:
-        show(as_object(outcome))
+        show(found)
     else:
         out.print(as_table(outcome, names))
     raise Exit(exit_code(outcome))
+
+
+@contextlib.contextmanager
+def _keeping(path: Path | None) -> Iterator[Callable[[object], None]]:
+    """Make the file before anything is asked: an answer that could not be kept would have to be asked for twice."""
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise people.BadInput("save", f"{path} cannot be made: {error.strerror}") from error
+    with os.fdopen(made, "w", encoding="utf-8") as kept:
+        try:
+            yield lambda found: json.dump(found, kept, indent=2, ensure_ascii=False, sort_keys=True)
+        except BaseException:
+            path.unlink()
+            raise
 
 
 async def _ask(told: NodeSettings, token: str, inquiry: Inquiry) -> Outcome:
