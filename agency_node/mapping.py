@@ -266,6 +266,9 @@ class Source(Protocol):
     def unreadable(self) -> Mapping[str, int]:
         """Values that could not be read, by `table.column`."""
 
+    def refuses_writes(self) -> bool:
+        """Whether an attempt to write is refused."""
+
     def close(self) -> None:
         """Let go of the records."""
 
@@ -404,6 +407,14 @@ class Records:
                 answers[question] += bool(found.count) or bool(found.open)
                 doubtful[question] += found.doubtful or (found.latest is not None and found.latest > today)
         return Check(len(ids), dict(filled), dict(unreadable), held_back, len(tried), answers, doubtful)
+
+    def refuses_writes(self) -> bool:
+        """Whether the records refuse an attempt to write; for `accord-node doctor`.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+        """
+        return self._source.refuses_writes()
 
     def close(self) -> None:
         """Let go of the records."""

@@ -27,7 +27,7 @@ from sqlalchemy import Engine, Executable, create_engine
 from sqlalchemy.pool import StaticPool
 
 from agency_node.adapters import RecordsUnavailable
-from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, Guarded, Row, described, names, run
+from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, Guarded, Row, described, names, refused, run
 
 ColumnType = Literal["text", "date", "integer", "boolean"]
 COLUMN_TYPES: Final[tuple[ColumnType, ...]] = ("text", "date", "integer", "boolean")
@@ -161,6 +161,17 @@ class CsvSource:
         """
         with self._lock:
             return self._current().unreadable
+
+    def refuses_writes(self) -> bool:
+        """Whether an attempt to write is refused.
+
+        Raises:
+            RecordsUnavailable: The drop is unsound.
+        """
+        with self._lock:
+            connection = self._current().connection
+            connection.deadline = self._until(None)
+            return refused(connection)
 
     def close(self) -> None:
         """Forget every row."""

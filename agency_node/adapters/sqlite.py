@@ -279,12 +279,37 @@ class SqliteSource:
         """Values that could not be read, by `table.column`; none here."""
         return {}
 
+    def refuses_writes(self) -> bool:
+        """Whether an attempt to write is refused (see `refused`).
+
+        Raises:
+            RecordsUnavailable: The file cannot be read.
+        """
+        try:
+            connection = self._connect()
+        except sqlite3.Error as error:
+            raise _told(error) from None
+        try:
+            return refused(connection)
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Let go of the file."""
         self._engine.dispose()
 
     def _until(self, timeout_s: float | None) -> float:
         return self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+
+
+def refused(connection: sqlite3.Connection) -> bool:
+    """Whether a connection refuses to write. A table of its own that nobody else could see is what it tries to make."""
+    try:
+        connection.execute("CREATE TEMP TABLE accord_doctor (nothing INTEGER)")
+    except sqlite3.Error:
+        return True
+    connection.execute("DROP TABLE temp.accord_doctor")
+    return False
 
 
 def described(connection: sqlite3.Connection) -> Mapping[str, tuple[str, ...]]:

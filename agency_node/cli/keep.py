@@ -1,4 +1,4 @@
-"""Keys, enrolment and running: init, join, serve, steward, ledger."""
+"""Keys, enrolment and running: init, join, serve, steward, doctor, ledger."""
 
 import asyncio
 import time
@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from agency_node import __main__ as parts
+from agency_node import doctor as examination
 from agency_node import enrol, keys, ledger, settings
-from agency_node.cli.app import HomeOption, JsonOption, app, load, out, show
+from agency_node.cli.app import Exit, HomeOption, JsonOption, app, load, out, show
+from agency_node.doctor import State
 
 
 @app.command()
@@ -69,6 +73,24 @@ def serve(home: HomeOption) -> None:
 def steward(home: HomeOption) -> None:
     """Serve keys as the steward, until stopped."""
     asyncio.run(parts.serve_steward(settings.load_steward(home / "steward.toml")))
+
+
+@app.command()
+def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Look at everything this node, or the steward, stands on; say what is wrong and how to mend it."""
+    rows = examination.look_at(home, time.time_ns())
+    well = all(row.state is State.OK for row in rows)
+    if as_json:
+        checks = [{"name": row.name, "state": row.state, "found": row.found, "cure": row.cure} for row in rows]
+        show({"ok": well, "checks": checks})
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for row in rows:
+            colour = {State.OK: "green", State.BAD: "bold red", State.WAITS: "yellow"}[row.state]
+            cure = f"\nWhat you can do: {row.cure}" if row.cure else ""
+            table.add_row(Text(row.state, colour), row.name, Text(row.found + cure))
+        out.print(table)
+    raise Exit(0 if well else 1)
 
 
 ledgers = typer.Typer(help="This node's own ledger.", no_args_is_help=True)

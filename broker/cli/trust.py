@@ -1,4 +1,4 @@
-"""Founding, enrolling and running: init, enrol, renew, withdraw-agency, install-directory, serve."""
+"""Founding, enrolling and running: init, enrol, renew, withdraw-agency, install-directory, serve, doctor."""
 
 import asyncio
 import time
@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from broker import __main__ as parts
+from broker import doctor as examination
 from broker import enrol as office
 from broker import keys
-from broker.cli.app import AuthorityOption, HomeOption, app, load, out
+from broker.cli.app import AuthorityOption, Exit, HomeOption, JsonOption, app, load, out, show
+from broker.doctor import State
 
 
 @app.command()
@@ -53,6 +57,28 @@ def enrol(
         out.print(f"The directory is now version {enrolled.directory.version}: give it to the broker.")
 
 
+@app.command()
+def renew(
+    home: HomeOption,
+    authority: AuthorityOption,
+    life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
+) -> None:
+    """Renew the broker's own certificate, with the key it has. Restart the broker to use it."""
+    office.renew(home, authority, now_ns=time.time_ns(), life_s=life_hours * 3600)
+    out.print(f"The broker's certificate in {home} is new; restart the broker to use it.")
+
+
+@app.command("withdraw-agency")
+def withdraw_agency(
+    agency: Annotated[str, typer.Argument(help="Identifier of the agency.")],
+    authority: AuthorityOption,
+    to: Annotated[Path, typer.Option("--out", help="Where the newest directory.json is written.")],
+) -> None:
+    """Put an agency out of the federation: under the next directory its certificate speaks for nobody."""
+    found = office.withdraw(agency, authority, to, now_ns=time.time_ns())
+    out.print(f"Directory version {found.version} has no row for {agency}: give it to the broker and every member.")
+
+
 @app.command("install-directory")
 def install_directory(
     home: HomeOption, file: Annotated[Path, typer.Argument(help="The signed directory.json.")]
@@ -66,3 +92,21 @@ def install_directory(
 def serve(home: HomeOption) -> None:
     """Serve until stopped."""
     asyncio.run(parts.serve(load(home)))
+
+
+@app.command()
+def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Look at everything the broker stands on; say what is wrong and how to mend it."""
+    rows = examination.look_at(home, time.time_ns())
+    well = all(row.state is State.OK for row in rows)
+    if as_json:
+        checks = [{"name": row.name, "state": row.state, "found": row.found, "cure": row.cure} for row in rows]
+        show({"ok": well, "checks": checks})
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for row in rows:
+            colour = {State.OK: "green", State.BAD: "bold red", State.WAITS: "yellow"}[row.state]
+            cure = f"\nWhat you can do: {row.cure}" if row.cure else ""
+            table.add_row(Text(row.state, colour), row.name, Text(row.found + cure))
+        out.print(table)
+    raise Exit(0 if well else 1)

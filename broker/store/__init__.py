@@ -106,6 +106,25 @@ def open_for_reading(path: Path) -> Store:
     return Store(path, None, _engine(path, begin="BEGIN", writable=False), -1)
 
 
+def probe(path: Path) -> None:
+    """Take the write lock for a moment and let it go: needs a file and a disk that can be written; nothing is.
+
+    Raises:
+        StoreUnusable: The file is no database, or cannot be written now.
+    """
+    try:
+        # A broker that runs holds the lock for one group of entries at most.
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreUnusable(f"{path} cannot be written: {error}") from error
+
+
 def _engine(path: Path, *, begin: str, writable: bool) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
