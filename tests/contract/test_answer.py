@@ -190,7 +190,8 @@ def vectors() -> dict[str, Any]:
         "about": "An answer is two bytes of length, big-endian, the body (canonical JSON), zeros up to 1,984 bytes, "
         "and the Ed25519 signature over lp(label) and those 1,984 bytes, where lp puts four bytes of length, "
         "big-endian, first. refused: bodies that must not be accepted from `node`, however rightly framed and signed. "
-        "A contact block is two bytes of length, canonical JSON and zeros up to contacts_bytes, sealed (HPKE) with contacts_info.",
+        "A contact block is two bytes of length, canonical JSON and zeros up to contacts_bytes, sealed (HPKE) with "
+        "contacts_info.",
         "label": answer.LABEL,
         "seed": SEED.hex(),
         "public": PUBLIC.hex(),
