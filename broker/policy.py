@@ -393,8 +393,8 @@ def _compiled(rows: Mapping[str, Rows], profile: str) -> dict[str, Any]:
         "agencies": {id_: _agency(f"data/agencies/{id_}.json", row) for id_, row in rows["agencies"].items()},
         "roles": rows["roles"],
         "purposes": {id_: _dated(f"data/purposes/{id_}.json", row) for id_, row in rows["purposes"].items()},
-        "gateways": {id_: _dated(f"data/gateways/{id_}.json", row) for id_, row in rows["gateways"].items()},
-        "isa": {id_: _dated(f"data/isa/{id_}.json", row) for id_, row in rows["isa"].items()},
+        "gateways": {id_: _gateway(f"data/gateways/{id_}.json", row) for id_, row in rows["gateways"].items()},
+        "isa": {id_: _isa(f"data/isa/{id_}.json", row) for id_, row in rows["isa"].items()},
         "isa_index": _isa_index(rows["isa"]),
         "limits": {
             **{name: value for name, value in limits.items() if name != "told_max_delay_days"},
@@ -410,6 +410,20 @@ def _compiled(rows: Mapping[str, Rows], profile: str) -> dict[str, Any]:
 def _dated(file: str, row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in row.items() if name not in {"effective_from", "effective_to", "review_on"}}
     return {**kept, "effective_from_ns": _start_ns(file, row), "effective_to_ns": _end_ns(file, row)}
+
+
+def _looked_up(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    """A row whose lists are tables, so that rules look things up in them and do not search."""
+    return {**row, **{field: dict.fromkeys(row[field], True) for field in fields}}
+
+
+def _gateway(file: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    fields = ("art6", "requester_any", "responder_any", "responder_kinds", "jurisdictions")
+    return _looked_up(_dated(file, row), fields)
+
+
+def _isa(file: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return _looked_up(_dated(file, row), ("questions", "purposes"))
 
 
 def _agency(file: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -130,7 +130,7 @@ gateway_claim_checks(row, target) := {
 
 # METADATA
 # title: Conditions for sensitive data, which only the broker can check
-condition_checks(_) := {"SENSITIVITY": true} if question.sensitivity == "ordinary"
+condition_checks(_) := {} if question.sensitivity == "ordinary"
 
 condition_checks(target) := {
 	"ART9_MISSING": data.accord.grounds.art9_settled(question, target),
@@ -156,7 +156,7 @@ agreement_checks(agreement, subject, agency) := {
 holding(subject, agency) := {agreement.record_id |
 	some agreement in input.agreements
 	agreement.subject_ref == subject.ref
-	all_found(agreement_checks(agreement, subject, agency)) == true
+	count([1 | some found in agreement_checks(agreement, subject, agency); found != true]) == 0
 }
 
 # METADATA
@@ -178,35 +178,13 @@ gateway_tables(row, _) := [{"GATEWAY_UNKNOWN": false}] if count(row) == 0
 gateway_tables(row, target) := [gateway_checks(row, target.responder), gateway_claim_checks(row, target)] if count(row) > 0
 
 # METADATA
-# title: Whether every ground of a table was found
-default all_found(_) := false
-
-all_found(checks) if {
-	count(checks) > 0
-	count([1 | some found in checks; found == true]) == count(checks)
-}
-
-# METADATA
-# title: Whether every ground of every table was found
-default every_table(_) := false
-
-every_table(tables) if {
-	count(tables) > 0
-	count([1 | some table in tables; all_found(table) == true]) == count(tables)
-}
-
-# METADATA
 # title: The refusals that tables of grounds come to
-# description: None where every ground was found; that is not worked out twice.
-refusals_of(true, _) := set()
-
-refusals_of(false, tables) := {d | some table in tables; some d in lacking(table)}
-
-# METADATA
-# title: The refusals that a table of grounds comes to
-# description: A key is a code, or a code and what it refers to.
-lacking(checks) := {{"code": parts[0], "ref": concat("", array.slice(parts, 1, 2))} |
-	some key, found in checks
+# description: >
+#   A key is a code, or a code and what it refers to. A ground counts as found when it is true and not otherwise; none is
+#   left out, because a table with a ground that has no value has no value itself, and then there is no decision.
+lacking(tables) := {{"code": parts[0], "ref": concat("", array.slice(parts, 1, 2))} |
+	some table in tables
+	some key, found in table
 	found != true
 	parts := split(key, " ")
 }

@@ -36,15 +36,8 @@ gateway_covers(gateway, responder) if {
 default fits(_, _) := false
 
 fits(wanted, own) if {
-	is_array(own)
-	some one in wanted
-	one == "any"
-}
-
-fits(wanted, own) if {
-	some one in wanted
-	some mine in own
-	one == mine
+	some mine in array.concat(["any"], own)
+	wanted[mine] == true
 }
 
 # METADATA
@@ -63,9 +56,8 @@ gateway_for_purpose(gateway, purpose) if is_boolean(purpose.gateways[gateway.id]
 default basis_fits(_, _) := false
 
 basis_fits(gateway, target) if {
-	some basis in gateway.art6
-	basis == target.art6
-	open_to(basis, fits(["non_public"], target.responder.characters)) == true
+	gateway.art6[target.art6] == true
+	open_to(target.art6, fits({"non_public": true}, target.responder.characters)) == true
 }
 
 default open_to(_, _) := false
@@ -82,10 +74,8 @@ open_to("ea", true) := true
 default jurisdiction_fits(_, _) := false
 
 jurisdiction_fits(gateway, responder) if {
-	some asker in gateway.jurisdictions
-	asker == input.requester.jurisdiction
-	some holder in gateway.jurisdictions
-	holder == responder.jurisdiction
+	gateway.jurisdictions[input.requester.jurisdiction] == true
+	gateway.jurisdictions[responder.jurisdiction] == true
 }
 
 # METADATA

@@ -95,7 +95,7 @@ test_law_25_jurisdiction_ni_is_refused_for_the_asker if {
 }
 
 test_law_25_english_only_gateway_refuses_wales if {
-	word := data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/targets/1/responder/jurisdiction", "W"), "police") with data.accord.data.gateways as object.union(data.accord.data.gateways, {"common_law_police": {"jurisdictions": ["E"]}})
+	word := data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/targets/1/responder/jurisdiction", "W"), "police") with data.accord.data.gateways as object.union(data.accord.data.gateways, {"common_law_police": {"jurisdictions": {"W": false}}})
 	word == {"JURISDICTION"}
 }
 

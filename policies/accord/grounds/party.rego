@@ -19,9 +19,13 @@ taking_part(responder) if {
 default one_regime(_) := false
 
 one_regime(target) if {
-	count({t.responder.regime | some t in input.targets} | {input.requester.regime}) == 1
+	count(data.accord.grounds.regimes) == 1
 	regime_fits_basis(target.responder.regime, target.art6) == true
 }
+
+# METADATA
+# title: The rules under which the agencies of this question work
+regimes := {t.responder.regime | some t in input.targets} | {input.requester.regime}
 
 default regime_fits_basis(_, _) := false
 

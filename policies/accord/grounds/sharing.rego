@@ -14,10 +14,8 @@ sharing_agreements(target) := {id |
 	data.accord.grounds.at < isa.effective_to_ns
 	is_number(target.responder.isa_until_ns)
 	data.accord.grounds.at < target.responder.isa_until_ns
-	some question in isa.questions
-	question == input.request.question_id
-	some purpose in isa.purposes
-	purpose == input.request.purpose
+	isa.questions[input.request.question_id] == true
+	isa.purposes[input.request.purpose] == true
 }
 
 default isa_named(_, _) := false

@@ -30,12 +30,12 @@ test_a_sharing_agreement_of_other_agencies_does_not_count if {
 }
 
 test_a_sharing_agreement_for_other_questions_does_not_count if {
-	word := data.accord.examples.codes(data.accord.examples.s47_enquiry, "police") with data.accord.data.isa as object.union(data.accord.data.isa, {"midshire-children": {"questions": ["agency.open_now"]}})
+	word := data.accord.examples.codes(data.accord.examples.s47_enquiry, "police") with data.accord.data.isa as object.union(data.accord.data.isa, {"midshire-children": {"questions": {"agency.contact": false}}})
 	word == {"ISA_EXPIRED"}
 }
 
 test_a_sharing_agreement_for_other_purposes_does_not_count if {
-	word := data.accord.examples.codes(data.accord.examples.s47_enquiry, "police") with data.accord.data.isa as object.union(data.accord.data.isa, {"midshire-children": {"purposes": ["early_help"]}})
+	word := data.accord.examples.codes(data.accord.examples.s47_enquiry, "police") with data.accord.data.isa as object.union(data.accord.data.isa, {"midshire-children": {"purposes": {"s47_enquiry": false}}})
 	word == {"ISA_EXPIRED"}
 }
 

@@ -20,8 +20,12 @@ question_permit if {
 	input.entrypoint == "node"
 	input.schema_version == 1
 	count(input.targets) == 1
-	data.accord.all_found(data.accord.core_checks) == true
+	count(core_denials) == 0
 }
+
+# METADATA
+# title: Refusals of the question as a whole
+core_denials := data.accord.lacking([data.accord.core_checks])
 
 # METADATA
 # title: Nobody is linked yet, or the agency's own record stands in no way
@@ -42,7 +46,7 @@ local_permit(mode) if {
 # title: Refusals out of the agency's own record
 local_denials(_) := set() if input.local == null
 
-local_denials(mode) := data.accord.lacking({"AGREEMENT_NOT_THIS_PERSON": data.accord.grounds.binds(mode, input.local)}) | {{"code": "WITHHELD_HERE", "ref": reason} |
+local_denials(mode) := data.accord.lacking([{"AGREEMENT_NOT_THIS_PERSON": data.accord.grounds.binds(mode, input.local)}]) | {{"code": "WITHHELD_HERE", "ref": reason} |
 	some reason in data.accord.grounds.held_back(data.accord.question, input.local)
 } if {
 	is_object(input.local)
@@ -67,21 +71,18 @@ word(t, gateway, "") := {
 	"warrant": data.accord.warrant,
 } if {
 	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
-	gateway_table := data.accord.gateway_checks(gateway, t.responder)
-	target_table := data.accord.target_checks(t, data.accord.grounds.sharing_agreements(t))
-	gateway_found := data.accord.all_found(gateway_table)
-	target_found := data.accord.all_found(target_table)
-	grants := granted(gateway_found, gateway)
-	tables := [data.accord.core_checks, gateway_table, target_table]
-	denials := data.accord.refusals_of(data.accord.every_table(tables), tables) | (local_denials(mode) | own_refusals)
-	allow := permit(question_permit, gateway_found, target_found, local_permit(mode), count(grants) > 0, count(denials) == 0)
+	gateway_denials := data.accord.lacking([data.accord.gateway_checks(gateway, t.responder)])
+	target_denials := data.accord.lacking([data.accord.target_checks(t, data.accord.grounds.sharing_agreements(t))])
+	grants := granted(count(gateway_denials) == 0, gateway)
+	denials := core_denials | (gateway_denials | (target_denials | (local_denials(mode) | own_refusals)))
+	allow := permit(question_permit, local_permit(mode), count(grants) > 0, count(denials) == 0)
 }
 
 # METADATA
 # title: Allowed only with every ground found, a grant, and no refusal
-default permit(_, _, _, _, _, _) := false
+default permit(_, _, _, _) := false
 
-permit(true, true, true, true, true, true) := true
+permit(true, true, true, true) := true
 
 granted(false, _) := set()
 

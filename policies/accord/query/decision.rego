@@ -12,8 +12,12 @@ package accord.query
 decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t), data.accord.unlisted) | some t in input.targets}}
 
 # METADATA
-# title: Tables of grounds about the question as a whole
-question_tables := [data.accord.core_checks, data.accord.asserted_checks, data.accord.purpose_checks]
+# title: Refusals of the question as a whole
+question_denials := data.accord.lacking([
+	data.accord.core_checks,
+	data.accord.asserted_checks,
+	data.accord.purpose_checks,
+]) | own_refusals
 
 # METADATA
 # title: Whether every ground about the question as a whole was found
@@ -22,14 +26,9 @@ default question_permit := false
 question_permit if {
 	input.entrypoint == "query"
 	input.schema_version == 1
-	count(data.accord.question) > 0
-	data.accord.every_table(question_tables) == true
+	count(question_denials) == 0
 	own_permit == true
 }
-
-# METADATA
-# title: Refusals of the question as a whole
-question_denials := data.accord.refusals_of(data.accord.every_table(question_tables), question_tables) | own_refusals
 
 # METADATA
 # title: The word on one agency
@@ -47,24 +46,22 @@ word(t, gateway, "") := {
 } if {
 	agency := t.responder.agency_id
 	sharing := data.accord.grounds.sharing_agreements(t)
-	gateway_tables := data.accord.gateway_tables(gateway, t)
-	target_tables := [data.accord.target_checks(t, sharing), data.accord.condition_checks(t)]
-	gateway_found := data.accord.every_table(gateway_tables)
-	target_found := data.accord.every_table(target_tables)
+	gateway_denials := data.accord.lacking(data.accord.gateway_tables(gateway, t))
+	target_denials := data.accord.lacking([data.accord.target_checks(t, sharing), data.accord.condition_checks(t)])
 	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
 	covering := coverage(mode, agency)
 	covered := everybody_covered(mode, covering)
 	missing := agreements_missing(covered, covering, agency)
-	grants := granted(gateway_found, gateway, sharing, covering)
-	denials := question_denials | (data.accord.refusals_of(gateway_found, gateway_tables) | (data.accord.refusals_of(target_found, target_tables) | missing))
-	allow := permit(question_permit, gateway_found, target_found, covered, count(grants) > 0, count(denials) == 0)
+	grants := granted(count(gateway_denials) == 0, gateway, sharing, covering)
+	denials := question_denials | (gateway_denials | (target_denials | missing))
+	allow := permit(question_permit, covered, count(grants) > 0, count(denials) == 0)
 }
 
 # METADATA
 # title: Allowed only with every ground found, a grant, and no refusal
-default permit(_, _, _, _, _, _) := false
+default permit(_, _, _, _) := false
 
-permit(true, true, true, true, true, true) := true
+permit(true, true, true, true) := true
 
 # METADATA
 # title: The agreements that hold, person by person
