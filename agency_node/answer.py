@@ -5,8 +5,8 @@
 
 * Nothing of ours is read before the warrant and the asker's own signature hold and agree; a bad one is alarmed and
   gets no answer.
-* From then on there is always an answer of 2,048 bytes. Every reason not to tell becomes the same *cannot say*; its
-  cause goes to this node's own ledger only (T-LNK-2).
+* From then on there is always an answer of 2,048 bytes that speaks of twelve slots. Every reason not to tell, a failure
+  of ours among them, becomes the same *cannot say*; its cause goes to this node's own ledger only (T-LNK-2).
 * A slot that nothing opens is *not known*, which is a *no* only if the index is complete, fresh, and built under
   exactly the keys, normaliser and families that the statement names (T-LNK-5).
 * One look-up per warrant: the answer and its ledger entry commit together, and a repeated question gets the same bytes,
@@ -32,6 +32,7 @@ from accord.reasons import Problem
 from accord.statement import open_for_node
 from accord.warrant import CLOCK_SKEW_S, open_warrant
 from agency_node import agreements, link, lookup
+from agency_node.events import Event, log
 from agency_node.index import Terms, TokenIndex
 from agency_node.ledger import Kind, Record, append
 from agency_node.link import Linked, NotLinked
@@ -45,7 +46,7 @@ from agency_node.store.answers import Given as Keeping
 
 SECOND_NS: Final = 1_000_000_000
 SLOTS: Final = 12
-"""Most slots of an envelope; an envelope that does not open is answered as if it had them all."""
+"""Most slots of an envelope. Every answer speaks of so many: a shorter one would tell that the envelope was opened."""
 
 
 class Rules(Protocol):
@@ -123,7 +124,7 @@ def admit(received: Received, node: Node, now_ns: int) -> Admitted:
         now_ns: This node's clock.
 
     Raises:
-        Refused: Warrant and statement do not agree, or the statement has expired.
+        Refused: Warrant and statement do not agree, or the statement has expired or is from the future.
         BadSignature: The asker did not sign this.
         BadStatement: Malformed, or not for this node.
         TokenRefused: The warrant is not a live one of this broker.
@@ -154,6 +155,8 @@ def admit(received: Received, node: Node, now_ns: int) -> Admitted:
         raise Refused("the warrant does not name this node")
     if now_ns >= statement.core.expires_at_ns + CLOCK_SKEW_S * SECOND_NS:
         raise Refused("the statement has expired")
+    if statement.core.issued_at_ns > now_ns + CLOCK_SKEW_S * SECOND_NS:
+        raise Refused("the statement is from the future")
     with reading(node.engine) as connection:
         restored_ns = kept.warrants_from_ns(connection)
     if warrant.issued_at_s * SECOND_NS < restored_ns:
@@ -183,7 +186,12 @@ async def answer(received: Received, node: Node, now_ns: int) -> Given:
         return earlier
     rules = node.rules()
     question = rules.catalogue.questions.get(admitted.statement.core.question)
-    said = await _say(admitted, node, rules, question)
+    try:
+        said = await _say(admitted, node, rules, question)
+    except Exception as error:  # noqa: BLE001  # a failure met only where somebody is held would tell that they are
+        reason = error.reason if isinstance(error, Problem) else "INTERNAL"
+        log.error(Event.RPC_FAILED, method="answer", reason=reason, kind=type(error).__name__)
+        said = _all(CANNOT_SAY, f"failed_{reason.lower()}")
     return _give(admitted, node, rules, said)
 
 
@@ -194,14 +202,23 @@ def _recall(admitted: Admitted, node: Node) -> Given | None:
     if stored is None:
         return None
     if stored.withdrawn:
-        # Withdrawal beats any stored answer; what goes out instead is not stored in its place.
-        said = [Said(SlotAnswer(f"s{number}", CANNOT_SAY), "withdrawn") for number in range(1, SLOTS + 1)]
-        return Given(core.query_id, _signed(admitted, node, node.rules().revision, said), repeated=True)
+        # Withdrawal beats any stored answer; what goes out instead is not stored in its place, but recorded.
+        instead = _signed(admitted, node, node.rules().revision, _all(CANNOT_SAY, "withdrawn"))
+        fields: dict[str, Json] = {
+            "query_id": core.query_id,
+            "jti": admitted.warrant.jti,
+            "agreements": [*sorted(stored.withdrawn)],
+            "codes": ["withdrawn"],
+            "answer_digest": sha256(instead).hex(),
+        }
+        with writing(node.engine) as connection:
+            append(connection, [Record(Kind.REPLAYED, admitted.at_ns, fields)])
+        return Given(core.query_id, instead, repeated=True)
     return Given(core.query_id, stored.answer, repeated=True)
 
 
 async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question | None) -> list[Said]:
-    """One word for each slot; from here on nothing raises a Problem."""
+    """One word for each slot. Whatever is raised here becomes *cannot say* too."""
     core = admitted.statement.core
     if question is None or question.version != core.question_version:
         return _all(CANNOT_SAY, "question_unknown")
@@ -214,11 +231,13 @@ async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question 
         refused = problem.reason
     if refused:
         return _all(CANNOT_SAY, refused)
-    # 2. Can this index tell "not known" at all, under the keys that the asker used?
+    # 2. Can this index tell "not known" at all, under the keys that the asker used? Somebody first recorded since it
+    # was read is not in it, so it may be no older than the question allows records to be.
     terms = Terms(core.epoch, core.key_servers, core.normaliser, core.families)
-    state = node.index.state(terms, now_ns=admitted.at_ns, fresh_for_s=node.fresh_for_s)
+    fresh_for_s = min(node.fresh_for_s, question.freshness_limit_s)
+    state = node.index.state(terms, now_ns=admitted.at_ns, fresh_for_s=fresh_for_s)
     scales = node.scales()
-    if not state.ready or scales is None:
+    if not state.ready or state.built_at_ns is None or scales is None:
         return _all(CANNOT_SAY, f"index_{state.cause or 'missing'}")
     # 3. Open and link.
     try:
@@ -227,7 +246,8 @@ async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question 
         )
     except sealing.BadEnvelope:
         return _all(CANNOT_SAY, "envelope")
-    asked_on = datetime.fromtimestamp(admitted.at_ns // SECOND_NS, UTC).date()
+    # The asker counted age bands from this day; by our own clock it may be the next one already.
+    asked_on = datetime.fromtimestamp(core.issued_at_ns // SECOND_NS, UTC).date()
     asking = link.Asked(node.agency, core.query_id, admitted.statement.core_digest, asked_on)
     links = link.link(slots, asking, node.index, node.records, scales)
     # 4. Say something for each slot. Slots lie in random order; those that opened say which person they are.
@@ -241,14 +261,16 @@ async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question 
             return _all(CANNOT_SAY, "slot_unreadable")
         found[content.ref] = await _say_one(admitted, node, rules, question, one)
     nobody = _from_lookup("s1", lookup.not_known(question, node.records, admitted.at_ns), "")
-    refs = [f"s{number}" for number in range(1, len(slots) + 1)]
-    if not set(found) <= set(refs):
+    if not set(found) <= {f"s{number}" for number in range(1, len(slots) + 1)}:
         return _all(CANNOT_SAY, "slot_unreadable")
     if any(one.slot.answer == CANNOT_SAY for one in found.values()):
         # Were the rest a plain no, one cannot say among them would tell that this agency holds somebody it will not
         # speak of. So nobody else's absence is told either, and the causes look alike (T-LNK-2).
         nobody = Said(SlotAnswer("s1", CANNOT_SAY), "alike")
-    return [found.get(ref) or replace(nobody, slot=replace(nobody.slot, ref=ref)) for ref in refs]
+    refs = [f"s{number}" for number in range(1, SLOTS + 1)]
+    said = [found.get(ref) or replace(nobody, slot=replace(nobody.slot, ref=ref)) for ref in refs]
+    # What is said rests on the index as much as on the records, so it is no newer than either; alike for everybody.
+    return [replace(one, as_of_ns=min(one.as_of_ns, state.built_at_ns)) for one in said]
 
 
 async def _say_one(admitted: Admitted, node: Node, rules: Rules, question: Question, one: link.Link) -> Said:
@@ -343,16 +365,21 @@ def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said]) ->
     signed_answer = _signed(admitted, node, rules.revision, said)
     rests_on = sorted({record_id for one in said for record_id in one.agreements})
     until_s = admitted.warrant.expires_at_s + 2 * CLOCK_SKEW_S
-    keeping = Keeping(
-        jti=admitted.warrant.jti,
-        agency=core.agency,
-        query_id=core.query_id,
-        statement_digest=admitted.statement.digest,
-        agreements=rests_on,
-        answer=signed_answer,
-        expires_at_ns=until_s * SECOND_NS,
-    )
     with writing(node.engine) as connection:
+        if withdrawn_among(connection, rests_on):
+            # Another process of this node may have been told of it since the agreement was looked at.
+            said, rests_on = _all(CANNOT_SAY, "withdrawn"), []
+            signed_answer = _signed(admitted, node, rules.revision, said)
+        keeping = Keeping(
+            jti=admitted.warrant.jti,
+            agency=core.agency,
+            query_id=core.query_id,
+            statement_digest=admitted.statement.digest,
+            agreements=rests_on,
+            answer=signed_answer,
+            expires_at_ns=until_s * SECOND_NS,
+        )
+        kept.forget_expired(connection, admitted.at_ns)
         earlier = kept.keep(connection, keeping)
         if earlier is None:
             append(connection, [_received(admitted), _answered(admitted, rules, said, signed_answer, rests_on)])

@@ -6,11 +6,12 @@
     64 bytes  Ed25519 signature by the node's answer key over all before it
 
 *Yes*, *no* and every cause of *cannot say* look alike from outside: same size,
-same fields. A node answers for every slot of the envelope, padding included,
-because it cannot tell how many people were asked about. Contact routes for all
-slots travel in one block of constant size, sealed (HPKE, RFC 9180) to the
-asker's one-time reply key with `info` = statement digest | node | "contacts",
-so the broker carries names of teams that it cannot read.
+same fields. A node speaks of all twelve slots that an envelope can have: it
+cannot tell how many people were asked about, and its answer does not tell
+whether it could open the envelope. Contact routes for all slots travel in one
+block of constant size, sealed (HPKE, RFC 9180) to the asker's one-time reply key
+with `info` = statement digest | node | "contacts", so the broker carries names
+of teams that it cannot read.
 """
 
 import unicodedata

@@ -195,8 +195,8 @@ class World:
     logs: tuple[io.StringIO, io.StringIO]
     _running: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
 
-    async def start(self, agency: str) -> None:
-        """Attach an agency's node."""
+    async def start(self, agency: str, *, attach: bool = True) -> None:
+        """Attach an agency's node; or have it fetch the rules and then only stand ready for a test's own frames."""
         running = contextlib.AsyncExitStack()
         parts = running.enter_context(node.answerer(self.settings[agency]))
         up = asyncio.Event()
@@ -211,26 +211,35 @@ class World:
                 up.set()
             return replies
 
-        keeping = asyncio.create_task(
-            session.keep(
-                self.settings[agency].broker, parts.home.identity, parts.frames.hello, handle, lambda attached: None
-            )
-        )
+        address, identity = self.settings[agency].broker, parts.home.identity
+        keeping = asyncio.create_task(session.keep(address, identity, parts.frames.hello, handle, lambda up: None))
         running.push_async_callback(_cancel, keeping)
         self._running[agency] = running
         self.answering[agency] = parts
         await asyncio.wait_for(up.wait(), PATIENCE_S)
+        if not attach:
+            before = self._detached(agency)
+            await _cancel(keeping)
+            await self.until(lambda: self._detached(agency) > before)
 
     async def stop(self, agency: str) -> None:
         """Detach an agency's node, as when its process ends, and wait till the broker has noticed."""
         before = self._detached(agency)
+        attached = self._attached(agency) > before
         await self._running.pop(agency).aclose()
         del self.answering[agency]
-        await self.until(lambda: self._detached(agency) > before)
+        if attached:
+            await self.until(lambda: self._detached(agency) > before)
+
+    def _attached(self, agency: str) -> int:
+        return self._logged("node_attached", agency)
 
     def _detached(self, agency: str) -> int:
+        return self._logged("node_detached", agency)
+
+    def _logged(self, event: str, agency: str) -> int:
         lines = map(json.loads, self.logs[0].getvalue().splitlines())
-        return sum(line["event.action"] == "node_detached" and line["labels"] == {"node": agency} for line in lines)
+        return sum(line["event.action"] == event and line["labels"]["node"] == agency for line in lines)
 
     async def close(self) -> None:
         """Detach every node."""
@@ -296,6 +305,10 @@ class World:
             await capture.withdraw(desk.asker, record_id, "self", desk.caller_token, desk.withdraw)
         await self.until(lambda: all(record_id in self.streams[one].withdrawn for one in self._running))
 
+    def now_ns(self) -> int:
+        """The time, by the one clock that everybody here has."""
+        return time.time_ns()
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait till something is true, no longer than PATIENCE_S."""
         async with asyncio.timeout(PATIENCE_S):
@@ -334,14 +347,14 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 @contextlib.asynccontextmanager
 async def stack(
-    home: Path, records: Mapping[str, Sequence[county.Held]] | None = None, *, attach: Sequence[str] | None = None
+    home: Path, records: Mapping[str, Sequence[county.Held]] | None = None, *, attach: bool = True
 ) -> AsyncIterator[World]:
     """Found a federation, give its agencies their records, and run it till the block ends.
 
     Args:
         home: An empty folder.
         records: Agency -> what it holds, beside the neighbours that every agency holds.
-        attach: Agencies whose nodes attach; all when left out. Every index is built all the same.
+        attach: False leaves the nodes with rules and index, ready for frames that a test makes, but not attached.
     """
     federation = trust.make_federation(home, now_ns=time.time_ns())
     logs = (io.StringIO(), io.StringIO())
@@ -351,8 +364,8 @@ async def stack(
         async with _running(home, federation, records or {}, logs) as world:
             for agency in world.settings:
                 await world.index(agency)
-            for agency in world.settings if attach is None else attach:
-                await world.start(agency)
+            for agency in world.settings:
+                await world.start(agency, attach=attach)
             try:
                 yield world
             finally:
