@@ -133,7 +133,12 @@ class Frames:
         )
 
     async def handle(self, frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
-        """Handle one frame. Whatever is wrong with it is alarmed, never answered."""
+        """Handle one frame. Whatever is wrong with it is alarmed, never answered.
+
+        Raises:
+            HeadOutOfStep: What was sent down this stream and what was stored here have parted, so that no later head on
+                it can be proved; only a new stream, begun from the head that is stored, helps.
+        """
         query_id = ""
         try:
             refuse_unknown_fields(frame)
@@ -150,9 +155,14 @@ class Frames:
                     self._withdrawn(frame.withdrawn)
                 case "delivered":
                     self._delivered(frame.delivered)
+        except witness.HeadOutOfStep:
+            raise
         except Problem as problem:
             log.warning(Event.QUESTION_REFUSED, query_id=query_id, reason=problem.reason)
             return [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason=problem.reason, query_id=query_id))]
+        except Exception as error:  # noqa: BLE001  # one bad frame must not end the session; its text stays here
+            log.error(Event.RPC_FAILED, method="Attach", reason="INTERNAL", kind=type(error).__name__)
+            return [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason="INTERNAL", query_id=query_id))]
         return []
 
     async def _question(self, question: node_pb2.Question) -> list[node_pb2.AttachRequest]:
@@ -231,9 +241,10 @@ class Frames:
         agreements.read_binding(data)
         at_ns = self.now_ns()
         with writing(self.node.engine) as connection:
-            keep_binding(connection, Binding(frame.record_id, Source.DELIVERED, data, at_ns))
-            fields: dict[str, Json] = {"record_id": frame.record_id}
-            append(connection, [Record(Kind.AGREEMENT_RECEIVED, at_ns, fields)])
+            # The broker sends a delivery until it knows that it arrived, so it may come more than once.
+            if keep_binding(connection, Binding(frame.record_id, Source.DELIVERED, data, at_ns)):
+                fields: dict[str, Json] = {"record_id": frame.record_id}
+                append(connection, [Record(Kind.AGREEMENT_RECEIVED, at_ns, fields)])
         log.info(Event.AGREEMENT_DELIVERED, record_id=frame.record_id)
 
 

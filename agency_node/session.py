@@ -12,6 +12,7 @@ from typing import Final
 
 import grpc.aio
 
+from accord.reasons import Problem
 from accord.v1 import node_pb2, node_pb2_grpc
 from agency_node.channel import Identity, dial, problem_of
 from agency_node.events import Event, log
@@ -31,25 +32,33 @@ async def keep(
 ) -> None:
     """Stay attached until cancelled.
 
+    Nothing ends it but that: a node that stopped dialling in silence would be *not reached* until somebody noticed.
+
     Args:
         address: The broker, host:port.
         identity: Gives what we show and trust, read anew for each attempt, so that a renewed certificate is used.
         hello: Gives the first frame.
-        handle: Handles one frame and gives the frames to send back; it must not raise a Problem.
+        handle: Handles one frame and gives the frames to send back. What it raises ends this stream, and the next one
+            begins from what hello then says.
         attached: Told whenever the stream comes up or goes down.
     """
     wait_s = FIRST_WAIT_S
     while True:
-        channel = dial(address, identity())
         try:
-            async for _ in _once(channel, hello(), handle):
-                attached(True)
-                wait_s = FIRST_WAIT_S
+            channel = dial(address, identity())
+            try:
+                async for _ in _once(channel, hello(), handle):
+                    attached(True)
+                    wait_s = FIRST_WAIT_S
+            finally:
+                attached(False)
+                await channel.close(None)
         except grpc.aio.AioRpcError as error:
             log.info(Event.SESSION_LOST, cause=problem_of(error).reason)
-        finally:
-            attached(False)
-            await channel.close(None)
+        except Problem as problem:
+            log.warning(Event.SESSION_LOST, cause=problem.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the node must attach again; its text stays here
+            log.error(Event.SESSION_LOST, cause=type(error).__name__)
         # Full jitter, so that a county of nodes does not dial in step after the broker restarts.
         await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311  # spreads load, protects nothing
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)

@@ -67,8 +67,11 @@ def withdrawn_among(connection: Connection, record_ids: Sequence[str]) -> frozen
     return frozenset(found.scalars())
 
 
-def keep_binding(connection: Connection, binding: Binding) -> None:
+def keep_binding(connection: Connection, binding: Binding) -> bool:
     """Store an agreement. Storing the same one again changes nothing.
+
+    Returns:
+        True when it was new.
 
     Raises:
         AgreementExists: The number is taken by other bytes.
@@ -76,11 +79,13 @@ def keep_binding(connection: Connection, binding: Binding) -> None:
     statement = upsert(agreement_binding).values(
         record_id=binding.record_id, source=binding.source.value, binding=binding.binding, at_ns=binding.at_ns
     )
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount == 0:
-        there = binding_of(connection, binding.record_id)
-        # The broker also delivers an agreement to the agency that captured it; what was captured stands.
-        if there is None or (there.source is binding.source and there.binding != binding.binding):
-            raise AgreementExists(f"agreement {binding.record_id} is already here with other content")
+    if connection.execute(statement.on_conflict_do_nothing()).rowcount == 1:
+        return True
+    there = binding_of(connection, binding.record_id)
+    # The broker also delivers an agreement to the agency that captured it; what was captured stands.
+    if there is None or (there.source is binding.source and there.binding != binding.binding):
+        raise AgreementExists(f"agreement {binding.record_id} is already here with other content")
+    return False
 
 
 def binding_of(connection: Connection, record_id: str) -> Binding | None:

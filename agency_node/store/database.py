@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from accord.reasons import Problem
 
@@ -65,6 +65,8 @@ def open_store(path: Path) -> Engine:
         connect_args={"isolation_level": None, "timeout": BUSY_S},
         pool_size=8,
         max_overflow=64,
+        # A parameter can be about a person: keep it out of every error text (T-PRV-1).
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -109,6 +111,9 @@ def _transaction(engine: Engine, begin: str) -> Iterator[Connection]:
     except DBAPIError as error:
         # The statement and its values stay out of the message: they may be about a person.
         raise StateUnusable(f"the state database failed: {type(error.orig).__name__}: {error.orig}") from error
+    except SQLAlchemyError as error:
+        # No connection was free, or a value cannot be stored at all.
+        raise StateUnusable(f"the state database failed: {type(error).__name__}") from error
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:

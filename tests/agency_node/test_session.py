@@ -1,0 +1,248 @@
+"""The stream to the broker: whatever happens to it or in it, the node attaches again."""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from sqlalchemy import Engine, text
+
+from accord import sealing
+from accord.agreement import commit
+from accord.canonical import decode_object
+from accord.checkpoint import Checkpoint, sign
+from accord.v1 import node_pb2, node_pb2_grpc
+from agency_node import agreements, events, ledger, session
+from agency_node.channel import Identity
+from agency_node.keys import BadFile
+from agency_node.service import Frames
+from agency_node.store import StateUnusable, open_store, reading, writing
+from agency_node.witness import HeadOutOfStep
+from tests.world.trust import Federation, make_federation
+
+PATIENCE_S = 10.0
+RECORD_ID = "01890000-0000-7000-8000-000000000001"
+
+
+@pytest.fixture(scope="module")
+def federation() -> Federation:
+    return make_federation()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    written = io.StringIO()
+    events.configure("debug", written, strict=True)
+    yield written
+    events.configure(strict=True)
+
+
+class SimulatedBroker(node_pb2_grpc.NodeSessionServiceServicer):
+    """Sends one head down every stream, and ends those that are to be ended."""
+
+    def __init__(self) -> None:
+        self.hellos: list[node_pb2.Hello] = []
+
+    async def Attach(self, frames: AsyncIterator[node_pb2.AttachRequest], context: Any) -> AsyncIterator[Any]:
+        first = await anext(aiter(frames))
+        self.hellos.append(first.hello)
+        yield node_pb2.AttachResponse(head=node_pb2.Head(checkpoint="a head"))
+        await asyncio.sleep(PATIENCE_S)
+
+
+@contextlib.asynccontextmanager
+async def broker_at(federation: Federation) -> AsyncIterator[tuple[SimulatedBroker, str]]:
+    broker = SimulatedBroker()
+    server = grpc.aio.server()
+    node_pb2_grpc.add_NodeSessionServiceServicer_to_server(broker, server)
+    channel = federation.broker.channel
+    pair = (channel.key_pem, channel.certificate_pem)
+    credentials = grpc.ssl_server_credentials([pair], federation.ca_pem, require_client_auth=True)
+    port = server.add_secure_port("localhost:0", credentials)
+    await server.start()
+    try:
+        yield broker, f"localhost:{port}"
+    finally:
+        await server.stop(0)
+
+
+def identity(federation: Federation) -> Identity:
+    channel = federation.agencies["police"].channel
+    return Identity(channel.key_pem, channel.certificate_pem, federation.ca_pem)
+
+
+async def attaches_again(
+    federation: Federation,
+    handle: Callable[[int], Sequence[node_pb2.AttachRequest]],
+    show: Callable[[int], Identity],
+    hello: Callable[[int], node_pb2.Hello],
+) -> int:
+    """How often a broker was reached, when what a node does at its first try fails."""
+    tries = 0
+
+    def number() -> int:
+        nonlocal tries
+        tries += 1
+        return tries
+
+    async def take(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        return handle(tries)
+
+    async with broker_at(federation) as (broker, address):
+        keeping = asyncio.create_task(
+            session.keep(address, lambda: show(number()), lambda: hello(tries), take, lambda up: None)
+        )
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while tries < 2 or not broker.hellos or broker.hellos[-1].head_size != 2:
+                    assert not keeping.done()
+                    await asyncio.sleep(0.01)
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+        return len(broker.hellos)
+
+
+def fail_first(number: int) -> None:
+    if number == 1:
+        raise RuntimeError("Maya Fenwright")
+
+
+@pytest.mark.parametrize("where", ["handling a frame", "saying hello", "reading the certificate"])
+def test_nothing_unforeseen_ends_the_session_for_good(federation: Federation, logged: io.StringIO, where: str) -> None:
+    """T-OPS-6, T-PRV-1: a task that died in silence would leave the agency not reached till somebody noticed."""
+
+    def handle(number: int) -> Sequence[node_pb2.AttachRequest]:
+        if where == "handling a frame":
+            fail_first(number)
+        return []
+
+    def show(number: int) -> Identity:
+        if where == "reading the certificate":
+            fail_first(number)
+        return identity(federation)
+
+    def hello(number: int) -> node_pb2.Hello:
+        if where == "saying hello":
+            fail_first(number)
+        return node_pb2.Hello(agency="police", head_size=number)
+
+    asyncio.run(attaches_again(federation, handle, show, hello))
+
+    assert '"RuntimeError"' in logged.getvalue()
+    assert "Fenwright" not in logged.getvalue()
+
+
+def test_a_certificate_that_is_being_exchanged_is_waited_for(federation: Federation) -> None:
+    """T-OPS-3: a file that cannot be read for a moment is not the end."""
+
+    def show(number: int) -> Identity:
+        if number == 1:
+            raise BadFile("tls.crt cannot be read")
+        return identity(federation)
+
+    reached = asyncio.run(
+        attaches_again(
+            federation, lambda number: [], show, lambda number: node_pb2.Hello(agency="police", head_size=number)
+        )
+    )
+
+    assert 1 == reached
+
+
+# -- Frames -----------------------------------------------------------------------------------------------------------
+
+
+class SimulatedNode:
+    """What a node has for frames that carry no question."""
+
+    agency = "police"
+
+    def __init__(self, federation: Federation, engine: Engine) -> None:
+        self.engine = engine
+        self.sealing_key = federation.agencies["police"].sealing
+        self.directory = lambda: federation.directory
+
+
+@contextlib.contextmanager
+def frames_of(federation: Federation, path: Path, directory: Callable[[], Any] | None = None) -> Iterator[Frames]:
+    engine = open_store(path / "node.db")
+    node: Any = SimulatedNode(federation, engine)
+    if directory is not None:
+        node.directory = directory
+    rules: Any = None
+    try:
+        yield Frames(node, rules, federation.agencies["police"].witness)
+    finally:
+        engine.dispose()
+
+
+def head(federation: Federation, size: int, from_size: int) -> node_pb2.AttachResponse:
+    note = sign(Checkpoint("midshire/broker", size, b"r" * 32), federation.broker.ledger)
+    return node_pb2.AttachResponse(head=node_pb2.Head(checkpoint=note, from_size=from_size))
+
+
+def run(body: Awaitable[Any]) -> Any:
+    async def inside() -> Any:
+        return await body
+
+    return asyncio.run(inside())
+
+
+def test_heads_that_are_out_of_step_end_the_stream(federation: Federation, tmp_path: Path) -> None:
+    """T-OPS-6: a head that could not be stored leaves a gap that no later proof on this stream can close."""
+    with frames_of(federation, tmp_path) as frames:
+        run(frames.handle(head(federation, 3, 0)))
+
+        with pytest.raises(HeadOutOfStep):
+            run(frames.handle(head(federation, 9, 5)))
+
+
+def test_an_unforeseen_failure_is_an_alarm_without_its_text(
+    federation: Federation, tmp_path: Path, logged: io.StringIO
+) -> None:
+    """T-PRV-1, T-OPS-6: the session goes on, and neither wire nor log learns more than that it happened."""
+
+    def broken() -> Any:
+        raise KeyError("Maya Fenwright")
+
+    with frames_of(federation, tmp_path, broken) as frames:
+        replies = run(frames.handle(head(federation, 3, 0)))
+
+    assert [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason="INTERNAL"))] == replies
+    assert "Fenwright" not in logged.getvalue()
+
+
+def test_a_delivery_that_comes_twice_is_recorded_once(federation: Federation, tmp_path: Path) -> None:
+    """T-OPS-4: the broker sends it until it knows that it arrived."""
+    binding = agreements.binding_bytes(commit(b"s" * 32, [b"t" * 64]))
+    sealed = sealing.seal(
+        federation.agencies["police"].sealing.public_key().public_bytes_raw(),
+        agreements.delivery_info(RECORD_ID),
+        binding,
+    )
+    frame = node_pb2.AttachResponse(delivered=node_pb2.AgreementDelivered(record_id=RECORD_ID, sealed=sealed))
+    with frames_of(federation, tmp_path) as frames:
+        replies = [run(frames.handle(frame)) for _ in range(2)]
+        with reading(frames.node.engine) as connection:
+            kinds = [decode_object(one.body or b"")["kind"] for one in ledger.entries(connection)]
+
+    assert [[], []] == replies
+    assert ["AGREEMENT_RECEIVED"] == kinds
+
+
+def test_no_value_of_a_failed_statement_is_in_the_message(tmp_path: Path) -> None:
+    """T-PRV-1: a statement that cannot even be sent names its values unless it is told not to."""
+    engine = open_store(tmp_path / "node.db")
+    try:
+        with pytest.raises(StateUnusable) as met, writing(engine) as connection:
+            connection.execute(text("SELECT :name, :missing"), {"name": "Maya Fenwright"})
+    finally:
+        engine.dispose()
+
+    assert "Fenwright" not in str(met.value) + str(met.value.__cause__)
