@@ -304,7 +304,8 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
     for number, found in enumerate(keys, 1):
         if not enough_to_go_on(found):
             raise TooLittleToGoOn(f"s{number}")
-    tags_wanted = [subject_keys(one.description) for one in people]
+    # From what is sent, not from what is known: a tag over a protected address would let its holder try addresses.
+    tags_wanted = [subject_keys(one) for one in sent]
     tokens = iter(await asker.tokens([key for found in keys for key in found]))
     tags = iter(await asker.subject_tokens([key for found in tags_wanted for key in found]))
     return tuple(
@@ -481,8 +482,12 @@ def _row(asker: Asker, prepared: Prepared, row: broker_pb2.AgencyRow, recorded: 
 
 
 def _contacts(prepared: Prepared, given: AgencyAnswer) -> tuple[Contact, ...]:
+    """Whom to ring. A block that cannot be read costs that agency its contacts, and nobody their answers."""
     info = answers.contacts_info(given.statement, given.node)
-    return answers.parse_contacts(sealing.unseal(prepared.reply_key, info, given.sealed_contacts))
+    try:
+        return answers.parse_contacts(sealing.unseal(prepared.reply_key, info, given.sealed_contacts))
+    except (sealing.BadEnvelope, answers.BadAnswer):
+        return ()
 
 
 def _targets(asker: Asker, inquiry: Inquiry, question: Question) -> tuple[statement.Target, ...]:

@@ -117,6 +117,8 @@ async def capture(
         )
         statement = contract.agreement_bytes(agreement)
         others = {*scope.requesters} - {asker.agency}
+        # Kept before it is recorded: an agreement in the ledger whose binding was lost on the way could never be used.
+        keep(agreement.record_id, binding_bytes(binding))
         response = await record(
             agreements_pb2.RecordAgreementRequest(
                 caller_token=caller_token,
@@ -135,7 +137,6 @@ async def capture(
             )
         )
         _check(asker, response.receipted, "AGREEMENT_GIVEN", agreement.record_id, "agreement", statement)
-        keep(agreement.record_id, binding_bytes(binding))
         captured.append(Captured(agreement, binding, response.receipted.record, response.receipted.receipt))
     return tuple(captured)
 

@@ -196,7 +196,9 @@ def _link(slot: LockedSlot, asked: Asked, hits: Mapping[bytes, Sequence[Hit]], p
         sent = from_bytes(content.description)
     except Problem:
         return Ambiguous(slot.number, Cause.CONTENT)
-    if _contradicts(content, sent, asked):
+    # An asker that sends a birth date knows the band; to assert none misleads the broker's policy like a false one.
+    hidden = content.age_band == "unknown" != age_band(sent.dob, asked.asked_on)
+    if hidden or _contradicts(content, sent, asked):
         return Ambiguous(slot.number, Cause.AGE_BAND, content)
 
     # 3. Score every candidate against the record as it is now.
@@ -260,6 +262,11 @@ def _decide(
 
 
 def _contradicts(content: Content, description: Description, asked: Asked) -> bool:
-    """Whether a birth date is of another age band than asserted. An unknown band or date contradicts nothing."""
+    """Whether a birth date is of another age band than asserted. An unknown band or date contradicts nothing.
+
+    Save that a child is under eighteen: what was decided about a child of unknown age does not hold for an adult.
+    """
     band = age_band(description.dob, asked.asked_on)
+    if content.role == "child" and band == "18_plus":
+        return True
     return "unknown" not in {band, content.age_band} and band != content.age_band

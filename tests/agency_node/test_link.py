@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from accord.canonical import lp, sha256
 from accord.identity import Description, entries, match_keys, to_bytes
+from accord.identity import age_band as age_band_of
 from accord.linkage import lock, tag
 from accord.sealing import LockedSlot, Slot, open_envelope, seal_envelope
 from accord.slot import Content, content_bytes
@@ -88,10 +89,13 @@ def node(*people: PersonRow) -> SimulatedNode:
     return found
 
 
-def slot(person: PersonRow, number: int = 1, age_band: str = "unknown", sent: bytes | None = None) -> Slot:
-    """One person as the asking side packs them."""
+def slot(
+    person: PersonRow, number: int = 1, age_band: str = "", sent: bytes | None = None, role: str = "other_adult"
+) -> Slot:
+    """One person as the asking side packs them: in their own age band unless told otherwise."""
     description = person.described().description
-    content = Content(f"s{number}", sent or to_bytes(description), "child", age_band, (), None)
+    band = age_band or age_band_of(description.dob, ASKED.asked_on)
+    content = Content(f"s{number}", sent or to_bytes(description), role, band, (), None)
     return Slot(tokens(description), content_bytes(content))
 
 
@@ -203,7 +207,7 @@ def test_two_slots_that_mean_one_record_are_both_cannot_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_band", "linked_as"), [("10_15", Linked), ("unknown", Linked), ("5_9", Ambiguous), ("18_plus", Ambiguous)]
+    ("age_band", "linked_as"), [("10_15", Linked), ("unknown", Ambiguous), ("5_9", Ambiguous), ("18_plus", Ambiguous)]
 )
 def test_a_birth_date_that_contradicts_the_asserted_age_band_is_cannot_say(age_band: str, linked_as: type) -> None:
     """The policy decided on the asserted band; a false one must not open an adult's rules for a child."""
@@ -220,6 +224,17 @@ def test_the_records_own_birth_date_must_fit_the_age_band_too() -> None:
     )
 
     assert Cause.AGE_BAND is cause(found)
+
+
+@pytest.mark.parametrize(("role", "linked_as"), [("child", Ambiguous), ("other_adult", Linked)])
+def test_nobody_is_a_child_whose_record_says_that_they_are_grown_up(role: str, linked_as: type) -> None:
+    """Without a birth date the asker may assert no band; a parent's agreement for a child still ends at eighteen."""
+    record = replace(ANNE, nhs_number="9990000018")
+    sent = replace(record, date_of_birth="")
+
+    (found,) = linked(node(record), slot(sent, 1, "unknown", role=role))
+
+    assert linked_as is type(found)
 
 
 @pytest.mark.parametrize("mark", ["shielded", "withheld"])
