@@ -242,6 +242,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The sealed envelope cannot be opened",
         "Check that the asking node has the current directory.",
     ),
+    "TOO_LONG_FOR_SLOT": Reason(
+        INVALID_ARGUMENT,
+        "The description and the agreement together are too long to be sent",
+        "Leave out former names and postcodes, or rely on an agreement that names fewer agencies.",
+    ),
     "SLOTS_DISAGREE": Reason(
         INVALID_ARGUMENT,
         "The sealed envelope contradicts itself",
@@ -283,6 +288,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         UNAVAILABLE,
         "The broker or a key server cannot be reached",
         "Check the address and the network, then try again; if it is urgent, telephone.",
+    ),
+    "CERTIFICATE_UNUSABLE": Reason(
+        FAILED_PRECONDITION,
+        "This node's own certificate cannot be used",
+        "Send request.json to the federation's operator again, then put the answer in place: accord-node join.",
     ),
     "WRONG_INSTALLATION": Reason(
         FAILED_PRECONDITION,

@@ -19,6 +19,12 @@ class BadSlot(Problem):
     reason = "BAD_ENVELOPE"
 
 
+class TooLong(Problem):
+    """Description and agreement together are longer than a slot, and nothing is ever cut off."""
+
+    reason = "TOO_LONG_FOR_SLOT"
+
+
 @dataclass(frozen=True, slots=True)
 class AgreementProof:
     """Everything a node needs to rely on an agreement.
@@ -63,7 +69,7 @@ def content_bytes(content: Content) -> bytes:
     """Canonical bytes of a slot's content.
 
     Raises:
-        BadSlot: They do not fit.
+        TooLong: They do not fit.
     """
     proof: Json = None
     if content.agreement is not None:
@@ -86,7 +92,7 @@ def content_bytes(content: Content) -> bytes:
         }
     )
     if len(data) > MAX_BYTES:
-        raise BadSlot("what is known of this person does not fit into a slot")
+        raise TooLong("what is known of this person does not fit into a slot")
     return data
 
 

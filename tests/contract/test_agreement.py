@@ -170,10 +170,10 @@ def vectors() -> dict[str, Any]:
     binding = bound(JAMIE)
     return {
         "about": "An agreement and a withdrawal, canonical JSON, each signed (Ed25519) over lp(label) and the text, "
-        "where lp puts four bytes of length, big-endian, before each part. A commitment is SHA-256 of salt and token; the "
-        "tokens are of `person` in the families listed in `committed`, in this file SHA-512 of '2026-1' and the match "
-        "key's input. binding_digest: SHA-256 of lp(binding_label, salt, each commitment in order). binds: of whom it "
-        "binds a record. refused: what must not be read.",
+        "where lp puts four bytes of length, big-endian, before each part. A commitment is SHA-256 of salt and token; "
+        "the tokens are of `person` in the families listed in `committed`, in this file SHA-512 of '2026-1' and the "
+        "match key's input. binding_digest: SHA-256 of lp(binding_label, salt, each commitment in order). binds: of "
+        "whom it binds a record. refused: what must not be read.",
         "seed": KEY_SEED.hex(),
         "public": PUBLIC.hex(),
         "label": agreement.LABEL,
