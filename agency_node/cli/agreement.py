@@ -2,17 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from accord.reasons import Problem
-from agency_node import __main__ as parts
-from agency_node import asking, capture
-from agency_node.capture import Captured, Scope
-from agency_node.cli import people
 from agency_node.cli.app import HomeOption, JsonOption, TokenFile, app, load, out, read_token, show
-from agency_node.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from agency_node.asking import Held, Person
+    from agency_node.capture import Captured, Scope
+    from agency_node.settings import NodeSettings
 
 agreements = typer.Typer(help="What families agreed to and withdrew.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
@@ -42,6 +42,9 @@ def record(
     Each person may have given_by: self, parent, other_pr_holder or court_order. Left out, a parent agrees for a child
     and an adult for themself; say self for a child who is able to decide.
     """
+    from agency_node.capture import Scope
+    from agency_node.cli import people
+
     told = load(home)
     value = people.read(file)
     who, names = people.people(value)
@@ -65,8 +68,11 @@ def record(
 
 
 async def _record(
-    told: NodeSettings, token: str, given: tuple[tuple[asking.Person, str], ...], scope: Scope
-) -> tuple[Captured, ...]:
+    told: "NodeSettings", token: str, given: "tuple[tuple[Person, str], ...]", scope: "Scope"
+) -> "tuple[Captured, ...]":
+    from agency_node import __main__ as parts
+    from agency_node import asking, capture
+
     async with parts.desk(told, token) as desk:
         known = desk.asker.catalogue
         for question in scope.questions:
@@ -78,7 +84,7 @@ async def _record(
         return await capture.capture(desk.asker, given, scope, desk.caller_token, desk.record, desk.keep)
 
 
-def _object(one: Captured) -> dict[str, object]:
+def _object(one: "Captured") -> dict[str, object]:
     return {
         "record_id": one.agreement.record_id,
         "questions": list(one.agreement.questions),
@@ -95,10 +101,12 @@ def withdraw(
     home: HomeOption,
     token_file: TokenFile,
     record_id: Annotated[str, typer.Argument(help="The number on the family's receipt.")],
-    withdrawn_by: Annotated[str, typer.Option(help=", ".join(people.GIVERS))] = "self",
+    withdrawn_by: Annotated[str, typer.Option(help="self, parent, other_pr_holder or court_order.")] = "self",
     as_json: JsonOption = False,
 ) -> None:
     """Take a withdrawal. It bites at the next question."""
+    from agency_node import __main__ as parts
+    from agency_node import capture
 
     async def send() -> str:
         async with parts.desk(load(home), read_token(token_file)) as desk:
@@ -120,9 +128,13 @@ def find(
     as_json: JsonOption = False,
 ) -> None:
     """Find these people's agreements to which this agency is a party."""
+    from agency_node import __main__ as parts
+    from agency_node import asking
+    from agency_node.cli import people
+
     who, _ = people.people(people.read(file))
 
-    async def search() -> list[asking.Held]:
+    async def search() -> "list[Held]":
         async with parts.desk(load(home), read_token(token_file)) as desk:
             made = await asking.tokenise(desk.asker, who)
             tags = [tag for one in made for tag in one.tags]

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 import typer
@@ -12,7 +12,10 @@ from rich.console import Console
 
 from accord import reasons
 from accord.reasons import REASONS, Problem
-from agency_node import events, settings
+from agency_node import events
+
+if TYPE_CHECKING:
+    from agency_node.settings import NodeSettings
 
 app = typer.Typer(
     name="accord-node",
@@ -49,8 +52,10 @@ class Exit(Exception):  # a result of a command, not a failure
         super().__init__(code)
 
 
-def load(home: Path) -> settings.NodeSettings:
+def load(home: Path) -> "NodeSettings":
     """The settings in a node's folder."""
+    from agency_node import settings
+
     return settings.load(home / "node.toml")
 
 
@@ -63,6 +68,8 @@ def read_token(path: Path) -> str:
     try:
         return path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
+        from agency_node import settings
+
         raise settings.BadSettings(f"the sign-in token in {path} cannot be read; sign in and save it there") from error
 
 

@@ -7,18 +7,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from agency_node import __main__ as parts
-from agency_node import asking
-from agency_node.asking import Inquiry, Outcome
-from agency_node.cli import people
 from agency_node.cli.app import Exit, HomeOption, JsonOption, TokenFile, app, err, load, out, read_token, show
-from agency_node.cli.show import as_object, as_table, exit_code
-from agency_node.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from agency_node.asking import Inquiry, Outcome
+    from agency_node.settings import NodeSettings
 
 
 @app.command()
@@ -55,6 +52,9 @@ def ask(
     accord-node ask --home . --token-file me.jwt --question agency.contact --purpose early_help --case CF-1042
     --first-name Jamie --last-name Thorley --date-of-birth 9/3/2013 --postcode "MD4 7QT"
     """
+    from agency_node.cli import people
+    from agency_node.cli.show import as_object, as_table, exit_code
+
     if file:
         value: dict[str, Any] = dict(people.read(file))
     else:
@@ -103,6 +103,8 @@ def _keeping(path: Path | None) -> Iterator[Callable[[object], None]]:
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
+        from agency_node.cli import people
+
         raise people.BadInput("save", f"{path} cannot be made: {error.strerror}") from error
     with os.fdopen(made, "w", encoding="utf-8") as kept:
         try:
@@ -112,7 +114,12 @@ def _keeping(path: Path | None) -> Iterator[Callable[[object], None]]:
             raise
 
 
-async def _ask(told: NodeSettings, token: str, inquiry: Inquiry) -> Outcome:
+async def _ask(told: "NodeSettings", token: str, inquiry: "Inquiry") -> "Outcome":
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    from agency_node import __main__ as parts
+    from agency_node import asking
+
     bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True)
     with bar:
         task = bar.add_task("Preparing the question")

@@ -9,11 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from agency_node import __main__ as parts
-from agency_node import doctor as examination
-from agency_node import enrol, keys, ledger, settings
 from agency_node.cli.app import Exit, HomeOption, JsonOption, app, load, out, show
-from agency_node.doctor import State
 
 
 @app.command()
@@ -31,6 +27,8 @@ def init(
     listen: Annotated[str, typer.Option(help="Steward: where it listens, host:port.")] = "127.0.0.1:7444",
 ) -> None:
     """Make keys and settings here, and a request to be sent to the federation's operator."""
+    from agency_node import enrol
+
     if steward:
         made = enrol.init_steward(home, federation=federation, hosts=host or ["localhost"], listen=listen)
     else:
@@ -57,6 +55,8 @@ def join(
     ] = "",
 ) -> None:
     """Check what the federation's operator sent back, and put it in place. Also renews a certificate."""
+    from agency_node import enrol
+
     joined = enrol.join(home, bundle, now_ns=time.time_ns(), federation_key_id=federation_key or None)
     out.print(f"{joined.member.uri} is in, under directory version {joined.directory.version}.")
     if joined.first and not federation_key:
@@ -66,18 +66,26 @@ def join(
 @app.command()
 def serve(home: HomeOption) -> None:
     """Stay attached to the broker and answer questions, until stopped."""
+    from agency_node import __main__ as parts
+
     asyncio.run(parts.serve(load(home)))
 
 
 @app.command()
 def steward(home: HomeOption) -> None:
     """Serve keys as the steward, until stopped."""
+    from agency_node import __main__ as parts
+    from agency_node import settings
+
     asyncio.run(parts.serve_steward(settings.load_steward(home / "steward.toml")))
 
 
 @app.command()
 def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
     """Look at everything this node, or the steward, stands on; say what is wrong and how to mend it."""
+    from agency_node import doctor as examination
+    from agency_node.doctor import State
+
     rows = examination.look_at(home, time.time_ns())
     well = all(row.state is State.OK for row in rows)
     if as_json:
@@ -100,6 +108,9 @@ app.add_typer(ledgers, name="ledger")
 @ledgers.command("verify")
 def ledger_verify(home: HomeOption, as_json: JsonOption = False) -> None:
     """Rebuild the tree from its entries and compare it with what was signed."""
+    from agency_node import __main__ as parts
+    from agency_node import keys, ledger
+
     told = load(home)
     with parts.home(told) as at:
         origin = f"{at.directory.current().federation}/{told.agency}"

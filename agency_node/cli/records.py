@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agency_node import __main__ as parts
-from agency_node import index
 from agency_node.cli.app import HomeOption, JsonOption, app, err, load, out, show
-from agency_node.service import RulesInForce
+
+if TYPE_CHECKING:
+    from agency_node import index
 
 mapping = typer.Typer(help="How questions are looked up in the agency's records.", no_args_is_help=True)
 app.add_typer(mapping, name="mapping")
@@ -22,6 +22,8 @@ TOO_FEW = 1_000
 @mapping.command("check")
 def mapping_check(home: HomeOption, as_json: JsonOption = False) -> None:
     """Try the mapping on the real database and show counts, never rows."""
+    from agency_node import __main__ as parts
+
     with contextlib.closing(parts.check_mapping(load(home))) as records:
         found = records.check(datetime.now(UTC).date())
     if as_json:
@@ -40,12 +42,16 @@ def mapping_check(home: HomeOption, as_json: JsonOption = False) -> None:
 @app.command("index")
 def index_build(home: HomeOption, as_json: JsonOption = False, allow_vanishing: bool = False) -> None:
     """Bring the token index up to date; interrupted, it goes on where it stopped."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from agency_node import __main__ as parts
+
     told = load(home)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("Indexing people", total=None)
 
-        def progress(now: index.Progress) -> None:
+        def progress(now: "index.Progress") -> None:
             bar.update(task, completed=now.read, total=max(now.expected, now.read) or None)
 
         built = asyncio.run(parts.build_index(told, progress, allow_vanishing))
@@ -79,6 +85,9 @@ def index_build(home: HomeOption, as_json: JsonOption = False, allow_vanishing: 
 @app.command()
 def questions(home: HomeOption, as_json: JsonOption = False) -> None:
     """List the questions that may be asked, with the meaning of yes and of no."""
+    from agency_node import __main__ as parts
+    from agency_node.service import RulesInForce
+
     told = load(home)
     with parts.home(told) as at:
         rules = RulesInForce(told.agency, at.engine, at.directory.current)
@@ -111,6 +120,8 @@ def questions(home: HomeOption, as_json: JsonOption = False) -> None:
 @app.command()
 def agencies(home: HomeOption, as_json: JsonOption = False) -> None:
     """List the agencies of the federation."""
+    from agency_node import __main__ as parts
+
     with parts.home(load(home)) as at:
         directory = at.directory.current()
     if as_json:

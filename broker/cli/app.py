@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 import typer
@@ -12,7 +12,10 @@ from rich.console import Console
 
 from accord import reasons
 from accord.reasons import REASONS, Problem
-from broker import events, settings
+from broker import events
+
+if TYPE_CHECKING:
+    from broker.settings import BrokerSettings
 
 app = typer.Typer(
     name="accord-broker",
@@ -49,8 +52,10 @@ class Exit(Exception):
         super().__init__(code)
 
 
-def load(home: Path) -> settings.BrokerSettings:
+def load(home: Path) -> "BrokerSettings":
     """The settings in the broker's folder."""
+    from broker import settings
+
     return settings.load(home / "broker.toml")
 
 

@@ -3,25 +3,28 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from accord.directory import Directory
-from broker import fsck, keys
 from broker.cli.app import Exit, HomeOption, JsonOption, app, err, load, out, show
-from broker.directory import DirectoryFile
-from broker.settings import BrokerSettings
-from broker.store import Store, open_for_reading, tree
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from accord.directory import Directory
+    from broker.settings import BrokerSettings
+    from broker.store import Store
 
 ledger = typer.Typer(help="The record of every question, agreement and rule.", no_args_is_help=True)
 app.add_typer(ledger, name="ledger")
 PAGE = 1_000
 
 
-def _progress() -> Progress:
+def _progress() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
@@ -33,6 +36,9 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild the tree from its entries and check every tile, head, cosignature and question."""
+    from broker import fsck
+    from broker.store import open_for_reading
+
     told = load(home)
     store = open_for_reading(told.database)
     directory = _directory(told)
@@ -71,7 +77,10 @@ def verify(
     raise Exit(0 if report.ok else 5)
 
 
-def _directory(told: BrokerSettings) -> Directory:
+def _directory(told: "BrokerSettings") -> "Directory":
+    from broker import keys
+    from broker.directory import DirectoryFile
+
     return DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
 
 
@@ -80,6 +89,9 @@ def export(
     home: HomeOption, folder: Annotated[Path, typer.Argument(help="A folder; made when it is not there.")]
 ) -> None:
     """Write the ledger as the tlog-tiles files that any verifier reads, with its records beside them."""
+    from broker import fsck
+    from broker.store import open_for_reading, tree
+
     store = open_for_reading(load(home).database)
     try:
         with store.reader.connect() as connection:
@@ -104,6 +116,8 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find records. They hold codes and pseudonyms, never who was asked about."""
+    from broker.store import open_for_reading
+
     store = open_for_reading(load(home).database)
     wanted = {"query_id": query_id, "kind": kind, "agency": agency, "question": question}
     try:
@@ -127,7 +141,9 @@ def search(
     out.print(table)
 
 
-def _records(store: Store) -> list[dict[str, Any]]:
+def _records(store: "Store") -> list[dict[str, Any]]:
+    from broker.store import tree
+
     rows: list[dict[str, Any]] = []
     with store.reader.connect() as connection:
         total = tree.count(connection)

@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from accord import bundle as bundles
-from broker import keys
 from broker.cli.app import HomeOption, app, load, out
-from broker.policy import PROFILES, build
 
 policy = typer.Typer(help="The rules that decide every question.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -30,6 +27,10 @@ def policy_build(
     profile: Annotated[str, typer.Option(help="demo, or production: refuses law that nobody has verified.")] = "demo",
 ) -> None:
     """Check the policies, sign them and put the bundle where the broker reads it."""
+    from accord import bundle as bundles
+    from broker import keys
+    from broker.policy import PROFILES, build
+
     if profile not in PROFILES:
         raise typer.BadParameter("say demo or production", param_hint="--profile")
     told = load(home)

@@ -9,12 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from broker import __main__ as parts
-from broker import doctor as examination
-from broker import enrol as office
-from broker import keys
 from broker.cli.app import AuthorityOption, Exit, HomeOption, JsonOption, app, load, out, show
-from broker.doctor import State
 
 
 @app.command()
@@ -26,6 +21,8 @@ def init(
     listen: Annotated[str, typer.Option(help="Where the broker listens, host:port.")] = "127.0.0.1:7443",
 ) -> None:
     """Found a federation: the offline authority, and the broker's keys and settings."""
+    from broker import enrol as office
+
     founded = office.init(
         home,
         authority,
@@ -48,6 +45,8 @@ def enrol(
     life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
 ) -> None:
     """Let a member in, or renew its certificate."""
+    from broker import enrol as office
+
     enrolled = office.enrol(
         request, authority, to, now_ns=time.time_ns(), life_s=life_hours * 3600, replace_keys=replace_keys
     )
@@ -64,6 +63,8 @@ def renew(
     life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
 ) -> None:
     """Renew the broker's own certificate, with the key it has. Restart the broker to use it."""
+    from broker import enrol as office
+
     office.renew(home, authority, now_ns=time.time_ns(), life_s=life_hours * 3600)
     out.print(f"The broker's certificate in {home} is new; restart the broker to use it.")
 
@@ -75,6 +76,8 @@ def withdraw_agency(
     to: Annotated[Path, typer.Option("--out", help="Where the newest directory.json is written.")],
 ) -> None:
     """Put an agency out of the federation: under the next directory its certificate speaks for nobody."""
+    from broker import enrol as office
+
     found = office.withdraw(agency, authority, to, now_ns=time.time_ns())
     out.print(f"Directory version {found.version} has no row for {agency}: give it to the broker and every member.")
 
@@ -84,6 +87,9 @@ def install_directory(
     home: HomeOption, file: Annotated[Path, typer.Argument(help="The signed directory.json.")]
 ) -> None:
     """Put a newer directory.json into the broker's folder, after checking it."""
+    from broker import enrol as office
+    from broker import keys
+
     found = office.install_directory(home, keys.read(file))
     out.print(f"Directory version {found.version} is in force: {len(found.agencies)} agencies.")
 
@@ -91,12 +97,17 @@ def install_directory(
 @app.command()
 def serve(home: HomeOption) -> None:
     """Serve until stopped."""
+    from broker import __main__ as parts
+
     asyncio.run(parts.serve(load(home)))
 
 
 @app.command()
 def doctor(home: HomeOption, as_json: JsonOption = False) -> None:
     """Look at everything the broker stands on; say what is wrong and how to mend it."""
+    from broker import doctor as examination
+    from broker.doctor import State
+
     rows = examination.look_at(home, time.time_ns())
     well = all(row.state is State.OK for row in rows)
     if as_json:
