@@ -6,6 +6,7 @@
 * No agency hears of a question before its ASKED and WARRANTED records are durable.
 * No answer leaves before its RELEASED record is durable.
 * A question that was asked before is decided again, then its stored answer is released again and recorded.
+* A question that fails after ASKED is durable becomes ABANDONED: it never stays open for want of a last record.
 
 Failures are Problems and come from the parts; this file adds none.
 """
@@ -51,6 +52,9 @@ class Ledger(Protocol):
     async def close_entry(self, composed: Composed) -> Released:
         """Look at agreements and policy once more and record ANSWERED and RELEASED."""
 
+    async def abandon(self, opened: Opened) -> None:
+        """Record ABANDONED, unless the question has its terminal record."""
+
 
 Compose = Callable[[Answers], Composed]
 
@@ -84,5 +88,10 @@ async def ask(
     if isinstance(decided, Refusal):
         return await ledger.refuse(decided)
     opened = await ledger.open_entry(decided)
-    answers = await nodes.dispatch(opened, heard)
-    return await ledger.close_entry(compose(answers))
+    try:
+        answers = await nodes.dispatch(opened, heard)
+        return await ledger.close_entry(compose(answers))
+    except Exception:
+        # With the ledger down this fails too; the next start then finds the question open and abandons it.
+        await ledger.abandon(opened)
+        raise

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.answer import BadAnswer, open_answer
-from accord.directory import Directory
+from accord.directory import Directory, UnknownAgency
 from accord.statement import LIST_SIZES, part_digest
 from accord.v1 import common_pb2, node_pb2
 from accord.warrant import agreement_mark, mint_warrant
@@ -120,6 +120,8 @@ class Dispatcher:
             reply = Reply(agency, NOT_REACHED, cause="deadline")
         except BadAnswer:
             reply = Reply(agency, NOT_REACHED, cause="bad_answer")
+        except UnknownAgency:
+            reply = Reply(agency, NOT_REACHED, cause="left_directory")
         else:
             reply = Reply(agency, ANSWERED, answer)
         elapsed_ms = round((loop.time() - started) * 1000)

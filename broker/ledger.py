@@ -12,13 +12,15 @@
   (T-CON-1).
 * A stored answer is given only to the same user, only for the same statement, and for each agency only as far as a
   fresh decision allows.
-* Questions that a crash left open become ABANDONED at the next start, before anything new is written.
+* A question that fails under way becomes ABANDONED at once; one that a crash left open, at the next start, before
+  anything new is written (T-AUD-3).
 
 Records hold codes, digests, keyed tags and pseudonyms of staff. `stages` says what the values mean.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
@@ -324,6 +326,25 @@ class QuestionLedger:
         except (AgreementWithdrawn, PolicyChanged) as problem:
             return await self._close(composed, REFUSED, [_denied(row, problem) for row in composed.rows], check=False)
 
+    async def abandon(self, opened: Opened) -> None:
+        """Give a question that failed under way its terminal record; one that has it is left as it is.
+
+        Raises:
+            LedgerUnavailable: It could not be recorded; the next start will do it.
+        """
+        asked = opened.permit.asked
+        query_id = asked.statement.core.query_id
+        one = record(ABANDONED, self._now_ns(), {"agency": asked.user.agency, "asked": opened.index}, query_id=query_id)
+
+        def guard(connection: Connection) -> None:
+            _check_open(connection, query_id)
+
+        def write(connection: Connection, indices: tuple[int, ...]) -> None:
+            state.close_question(connection, query_id, indices[0], ABANDONED, None)
+
+        with contextlib.suppress(QueryIdReused):
+            await self._sequencer.append(Batch((one,), guard, write))
+
     async def _close(self, composed: Composed, kind: str, rows: Collection[Row], *, check: bool) -> Released:
         opened = composed.answers.opened
         asked, decision = opened.permit.asked, opened.permit.decision
@@ -343,9 +364,7 @@ class QuestionLedger:
         )
 
         def guard(connection: Connection) -> None:
-            found = state.question(connection, query_id)
-            if found is None or found.state != state.OPEN:
-                raise QueryIdReused(f"question {query_id} is not open any more")
+            _check_open(connection, query_id)
             if check:
                 _check_policy(connection, decision)
                 _check_agreements(connection, opened.agreements)
@@ -520,6 +539,12 @@ def _check_unused(connection: Connection, asked: Asked) -> None:
             raise QueryIdReused(f"question {found.query_id} was {found.closed_kind} without an answer")
         # The same question twice at once: the second waits for the first, then asks for its stored answer.
         raise InProgress(f"question {found.query_id} was opened a moment ago")
+
+
+def _check_open(connection: Connection, query_id: str) -> None:
+    found = state.question(connection, query_id)
+    if found is None or found.state != state.OPEN:
+        raise QueryIdReused(f"question {query_id} is not open any more")
 
 
 def _check_policy(connection: Connection, decision: Decision) -> None:

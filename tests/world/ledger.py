@@ -270,6 +270,9 @@ class MemoryLedger:
         self.happened += [*(reply.delivery for reply in composed.answers.replies), "RELEASED"]
         return self._keep(composed.answers.opened.permit.asked, composed.rows)
 
+    async def abandon(self, opened: Opened) -> None:
+        self.happened.append("ABANDONED")
+
     def _keep(self, asked: Asked, rows: tuple[Row, ...]) -> Released:
         query_id = asked.statement.core.query_id
         self._kept[query_id] = Released(query_id, rows, b"{}", "")
