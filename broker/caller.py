@@ -6,11 +6,13 @@ from typing import Final
 from accord.canonical import sha256
 from accord.directory import Directory
 from accord.statement import BadStatement, SignedStatement, open_for_broker
-from accord.warrant import TokenRefused, open_caller
+from accord.warrant import LEEWAY_S, TokenRefused, open_caller
 from broker.stages import Asked, User
 
 SKEW_NS: Final = 35 * 1_000_000_000
 """Largest difference between a statement's time and the broker's clock: warrant life and leeway together."""
+MAX_AUTH_AGE_S: Final = 43_200
+"""Oldest sign-in with which anything may be done, seconds; policy may ask for a fresher one."""
 
 
 def check_user(token: str, *, agency: str, certificate: bytes, directory: Directory, now_ns: int) -> User:
@@ -24,7 +26,8 @@ def check_user(token: str, *, agency: str, certificate: bytes, directory: Direct
         now_ns: The time.
 
     Raises:
-        TokenRefused: It is not a live token of this agency, bound to this certificate.
+        TokenRefused: It is not a live token of this agency, bound to this certificate, or the sign-in behind it is too
+            old or from the future.
         UnknownAgency: The directory does not list the agency (any more).
     """
     caller = open_caller(
@@ -35,6 +38,8 @@ def check_user(token: str, *, agency: str, certificate: bytes, directory: Direct
         asking_public=directory.agency(agency).asking,
         now_s=now_ns // 1_000_000_000,
     )
+    if not -LEEWAY_S <= now_ns // 1_000_000_000 - caller.auth_time_s <= MAX_AUTH_AGE_S:
+        raise TokenRefused("the sign-in is too old, or from the future")
     return User(agency, caller.user, caller.role, caller.aal, caller.phishing_resistant, caller.auth_time_s)
 
 
@@ -64,7 +69,7 @@ def check(
         raise TokenRefused("the statement was signed for another caller token")
     if core.agency != agency or core.role != user.role:
         raise BadStatement("the statement names another agency or role than the token")
-    if abs(now_ns - core.issued_at_ns) > SKEW_NS and now_ns >= core.expires_at_ns:
+    if now_ns >= core.expires_at_ns:
         raise BadStatement("the statement has expired")
     if core.issued_at_ns > now_ns + SKEW_NS:
         raise BadStatement("the statement is from the future")
