@@ -1,12 +1,22 @@
-"""The policy bundle in force at this node, as the answering pipeline asks it."""
+"""The policy bundle in force at this node: as the answering pipeline asks it, and where it is kept and loaded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
+
+from accord import bundle as bundles
+from accord.canonical import Json
 from accord.catalogue import Catalogue
+from accord.directory import Directory
 from accord.reasons import Problem
 from agency_node import decide
 from agency_node.decide import Local, Person, Word
+from agency_node.engines.regorus import Regorus
+from agency_node.ledger import Kind, Record, append
 from agency_node.stages import Admitted, Opened
+from agency_node.store import reading, writing
+from agency_node.store.in_force import BundleInForce, bundle_in_force, keep_bundle
 
 
 class NoRules(Problem):
@@ -72,3 +82,67 @@ def _codes(word: Word) -> str:
     if word.allow:
         return ""
     return " ".join(sorted({code for code, _ in word.denials})) or "NOT_ALLOWED"
+
+
+@dataclass(slots=True)
+class RulesInForce:
+    """The policy bundle in force at this node: kept in its state, loaded once.
+
+    Attributes:
+        agency: This agency.
+        engine: The node's state.
+        directory: Gives the directory in force, whose policy keys count.
+    """
+
+    agency: str
+    engine: Engine
+    directory: Callable[[], Directory]
+    _loaded: OwnRules | None = None
+
+    def current(self) -> OwnRules:
+        """The rules in force.
+
+        Raises:
+            NoRules: No bundle has been received yet.
+            BadBundle: The stored one no longer verifies.
+        """
+        if self._loaded is None:
+            with reading(self.engine) as connection:
+                stored = bundle_in_force(connection)
+            if stored is None:
+                raise NoRules("no policy bundle has been received yet")
+            self._loaded = self._load(stored.bundle)
+        return self._loaded
+
+    def revision(self) -> str:
+        """The revision in force; empty when there is none."""
+        try:
+            return self.current().revision
+        except Problem:
+            return ""
+
+    def take(self, data: bytes, revision: str, at_ns: int) -> None:
+        """Verify, store and load a bundle.
+
+        Raises:
+            BadBundle: It is not signed by a policy key of the directory, or is another revision than announced.
+        """
+        fresh = self._load(data)
+        if fresh.revision != revision:
+            raise bundles.BadBundle("the bundle is of another revision than was announced")
+        fields: dict[str, Json] = {"policy": revision, "catalogue": fresh.catalogue.digest}
+        with writing(self.engine) as connection:
+            keep_bundle(connection, BundleInForce(revision, data), at_ns)
+            append(connection, [Record(Kind.POLICY_ACTIVATED, at_ns, fields)])
+        old, self._loaded = self._loaded, fresh
+        if old is not None:
+            old.loaded.engine.close()
+
+    def close(self) -> None:
+        """Stop the engine."""
+        if self._loaded is not None:
+            self._loaded.loaded.engine.close()
+
+    def _load(self, data: bytes) -> OwnRules:
+        opened = bundles.open_bundle(data, self.directory().broker.policy_public_keys())
+        return OwnRules(self.agency, decide.load(opened, Regorus))

@@ -12,94 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Engine
 
 from accord import agreement as contract
 from accord import bundle as bundles
 from accord import sealing, signing
 from accord.canonical import Json, NotCanonical, decode_object, text
-from accord.directory import Directory
 from accord.reasons import Problem
 from accord.statement import Draft
 from accord.v1 import node_pb2
-from agency_node import agreements, decide, witness
+from agency_node import agreements, witness
 from agency_node.answer import Node, answer
-from agency_node.engines.regorus import Regorus
 from agency_node.events import Event, log
 from agency_node.gate import refuse_unknown_fields
 from agency_node.ledger import Kind, Record, append
-from agency_node.rules import NoRules, OwnRules
+from agency_node.rules import RulesInForce
 from agency_node.stages import Received
-from agency_node.store import reading, writing
+from agency_node.store import writing
 from agency_node.store.agreements import Binding, Source, keep_binding, withdraw
-from agency_node.store.in_force import BundleInForce, bundle_in_force, keep_bundle
 
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
 """Longest bundle that is put together from chunks."""
-
-
-@dataclass(slots=True)
-class RulesInForce:
-    """The policy bundle in force at this node: kept in its state, loaded once.
-
-    Attributes:
-        agency: This agency.
-        engine: The node's state.
-        directory: Gives the directory in force, whose policy keys count.
-    """
-
-    agency: str
-    engine: Engine
-    directory: Callable[[], Directory]
-    _loaded: OwnRules | None = None
-
-    def current(self) -> OwnRules:
-        """The rules in force.
-
-        Raises:
-            NoRules: No bundle has been received yet.
-            BadBundle: The stored one no longer verifies.
-        """
-        if self._loaded is None:
-            with reading(self.engine) as connection:
-                stored = bundle_in_force(connection)
-            if stored is None:
-                raise NoRules("no policy bundle has been received yet")
-            self._loaded = self._load(stored.bundle)
-        return self._loaded
-
-    def revision(self) -> str:
-        """The revision in force; empty when there is none."""
-        try:
-            return self.current().revision
-        except Problem:
-            return ""
-
-    def take(self, data: bytes, revision: str, at_ns: int) -> None:
-        """Verify, store and load a bundle.
-
-        Raises:
-            BadBundle: It is not signed by a policy key of the directory, or is another revision than announced.
-        """
-        fresh = self._load(data)
-        if fresh.revision != revision:
-            raise bundles.BadBundle("the bundle is of another revision than was announced")
-        fields: dict[str, Json] = {"policy": revision, "catalogue": fresh.catalogue.digest}
-        with writing(self.engine) as connection:
-            keep_bundle(connection, BundleInForce(revision, data), at_ns)
-            append(connection, [Record(Kind.POLICY_ACTIVATED, at_ns, fields)])
-        old, self._loaded = self._loaded, fresh
-        if old is not None:
-            old.loaded.engine.close()
-
-    def close(self) -> None:
-        """Stop the engine."""
-        if self._loaded is not None:
-            self._loaded.loaded.engine.close()
-
-    def _load(self, data: bytes) -> OwnRules:
-        opened = bundles.open_bundle(data, self.directory().broker.policy_public_keys())
-        return OwnRules(self.agency, decide.load(opened, Regorus))
 
 
 @dataclass(slots=True)

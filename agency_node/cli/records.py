@@ -86,7 +86,7 @@ def index_build(home: HomeOption, as_json: JsonOption = False, allow_vanishing: 
 def questions(home: HomeOption, as_json: JsonOption = False) -> None:
     """List the questions that may be asked, with the meaning of yes and of no."""
     from agency_node import __main__ as parts
-    from agency_node.service import RulesInForce
+    from agency_node.rules import RulesInForce
 
     told = load(home)
     with parts.home(told) as at:

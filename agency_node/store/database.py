@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from accord.reasons import Problem
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+NEWEST: Final = "0001"
+"""The last of them: a file that has it needs none."""
 BUSY_S: Final = 30
 """How long a transaction waits for another process's, in seconds."""
 
@@ -129,7 +128,22 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
+def _version(connection: Connection) -> str | None:
+    """The last migration that a file has had; None for a new one."""
+    there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    found = None if there is None else connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
 def _migrate(engine: Engine) -> None:
+    with reading(engine) as connection:
+        if _version(connection) == NEWEST:
+            return
+    # Loading it takes as long as a whole question, and hardly ever is there anything to migrate.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:

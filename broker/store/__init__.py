@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -27,6 +25,8 @@ from sqlalchemy.pool import QueuePool
 from accord.reasons import Problem
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+NEWEST: Final = "0001"
+"""The last of them: a file that has it needs none."""
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a statement waits for a lock; only a backup or a verifier could hold one."""
 
@@ -159,7 +159,21 @@ def _engine(path: Path, *, begin: str, writable: bool) -> Engine:
     return engine
 
 
+def _version(connection: Connection) -> str | None:
+    """The last migration that a file has had; None for a new one."""
+    there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    found = None if there is None else connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
 def _migrate(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if _version(connection) == NEWEST:
+            return
+    # Loading it takes longer than everything else here, and hardly ever is there anything to migrate.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, func, select, text
 
 from accord.canonical import sha256
-from agency_node.store import StateUnusable, open_store, reading, writing
+from agency_node.store import StateUnusable, database, open_store, reading, writing
 from agency_node.store.agreements import (
     AgreementExists,
     Binding,
@@ -118,6 +119,15 @@ def test_a_failed_transaction_leaves_nothing(store: Engine) -> None:
 
     with reading(store) as connection:
         assert 0 == connection.execute(select(func.count()).select_from(answered)).scalar()
+
+
+def test_a_file_at_the_newest_migration_is_left_alone(store: Engine) -> None:
+    """Whoever adds a migration names it in NEWEST, or no file would ever have it."""
+    scripts = ScriptDirectory(str(database.MIGRATIONS))
+    with reading(store) as connection:
+        here = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+
+    assert database.NEWEST == scripts.get_current_head() == here
 
 
 def test_a_file_of_a_later_version_is_refused(store: Engine, path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from accord.reasons import REASONS
+from broker import store as stores
 from broker.store import Store, StoreUnusable, open_for_reading, open_store, tree
 from broker.store.prepared import Prepared
 from broker.store.tables import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE, METADATA
@@ -71,6 +73,15 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store: Store)
         differences = compare_metadata(MigrationContext.configure(connection), METADATA)
 
     assert [] == [one for one in differences if one[0] not in {"remove_table"} or one[1].name != "alembic_version"]
+
+
+def test_a_file_at_the_newest_migration_is_left_alone(store: Store) -> None:
+    """Whoever adds a migration names it in NEWEST, or no file would ever have it."""
+    scripts = ScriptDirectory(str(stores.MIGRATIONS))
+    with store.reader.connect() as connection:
+        here = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+
+    assert stores.NEWEST == scripts.get_current_head() == here
 
 
 def test_a_second_broker_on_the_same_file_stops_with_a_plain_sentence(store: Store) -> None:
