@@ -98,13 +98,15 @@ def value_mutant(random: Random, value: Any) -> Any:
     for _ in range(random.randint(1, 3)):
         places = list(_places(found))
         if not places:
-            return random.choice(WRONG)
+            return copy.deepcopy(random.choice(WRONG))
         holder, key = random.choice(places)
         match random.randrange(5):
             case 0 if isinstance(holder, dict):
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[random.choice(("", "v", "x", "alg", "ref", "s1", str(key) + "_"))] = random.choice(WRONG)
+                holder[random.choice(("", "v", "x", "alg", "ref", "s1", str(key) + "_"))] = copy.deepcopy(
+                    random.choice(WRONG)
+                )
             case 2 if isinstance(holder, list):
                 holder.insert(key, copy.deepcopy(holder[key]))
             case 3 if len(holder) > 1:
