@@ -1,4 +1,8 @@
-"""Wiring only: read what settings name, build the parts, run them, stop cleanly. The one place that sees everything."""
+"""Wiring only: read what settings name, build the parts, run them, stop cleanly. The one place that sees everything.
+
+What only the answering side, the index or the steward need is imported where it is put together: somebody who asks does
+not wait for the SQL checker and the weighing of records to load.
+"""
 
 import asyncio
 import contextlib
@@ -6,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import grpc.aio
@@ -14,9 +18,6 @@ import uuid_utils
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.internal import api_implementation
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
-from prometheus_client import start_http_server
 from sqlalchemy import Engine
 
 from accord import agreement as contract
@@ -25,21 +26,22 @@ from accord.directory import Directory
 from accord.identity import MatchKey
 from accord.reasons import Problem
 from accord.v1 import agreements_pb2, agreements_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc
-from agency_node import agreements, events, index, keys, keyserver, link, session, tokens, witness
+from agency_node import agreements, events, keys, tokens, witness
 from agency_node import staff as sign_in
-from agency_node.answer import Node
 from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
 from agency_node.channel import Identity, Remote, call, dial, problem_of
 from agency_node.directory import DirectoryFile
 from agency_node.events import Event, log
-from agency_node.gate import Gate, peer_of
 from agency_node.ledger import Kind, Record, append
-from agency_node.mapping import Records, open_records
-from agency_node.scoring import shipped_prior
-from agency_node.service import Frames, RulesInForce
+from agency_node.rules import RulesInForce
 from agency_node.settings import BadSettings, NodeSettings, StewardSettings
 from agency_node.store import open_store, reading, writing
 from agency_node.store.agreements import Binding, Source, binding_of, keep_binding
+
+if TYPE_CHECKING:
+    from agency_node import index, link
+    from agency_node.mapping import Records
+    from agency_node.service import Frames
 
 CALL_S: Final = 10.0
 """Longest wait for one call of the asking side, seconds."""
@@ -125,18 +127,24 @@ class Answerer:
 
     home: Home
     rules: RulesInForce
-    frames: Frames
+    frames: "Frames"
 
 
 @contextlib.contextmanager
 def answerer(settings: NodeSettings) -> Iterator[Answerer]:
     """Open the agency's records and the node's state, and put the answering side together."""
+    from agency_node import index, link
+    from agency_node.answer import Node
+    from agency_node.mapping import open_records
+    from agency_node.scoring import shipped_prior
+    from agency_node.service import Frames
+
     with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         token_index = index.TokenIndex(at.engine)
         prior = shipped_prior()
         rules = RulesInForce(settings.agency, at.engine, at.directory.current)
 
-        def scales() -> link.Scales | None:
+        def scales() -> "link.Scales | None":
             found = token_index.statistics()
             return None if found is None else link.Scales(found[0], found[1], prior)
 
@@ -165,6 +173,8 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
     Yields:
         Tells whether it is attached now.
     """
+    from agency_node import session
+
     with answerer(settings) as parts:
         frames, identity = parts.frames, parts.home.identity
         up = False
@@ -177,6 +187,8 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
 
         keeping = asyncio.create_task(session.keep(settings.broker, identity, frames.hello, frames.handle, attached))
         if settings.metrics is not None:
+            from prometheus_client import start_http_server
+
             address, _, port = settings.metrics.rpartition(":")
             start_http_server(int(port), address.strip("[]"))
         log.info(
@@ -216,9 +228,12 @@ async def _told_to_stop() -> None:
 
 
 async def build_index(
-    settings: NodeSettings, progress: Callable[[index.Progress], None], allow_vanishing: bool
-) -> index.Built:
+    settings: NodeSettings, progress: "Callable[[index.Progress], None]", allow_vanishing: bool
+) -> "index.Built":
     """Bring this node's token index up to date."""
+    from agency_node import index
+    from agency_node.mapping import open_records
+
     with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         directory = at.directory.current()
         async with _key_servers(at) as (broker, steward):
@@ -246,8 +261,10 @@ async def build_index(
             )
 
 
-def check_mapping(settings: NodeSettings) -> Records:
+def check_mapping(settings: NodeSettings) -> "Records":
     """The agency's records, their mapping tried on the real database."""
+    from agency_node.mapping import open_records
+
     return open_records(settings.mapping)
 
 
@@ -459,6 +476,12 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
     Yields:
         The address it listens on, host:port.
     """
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from grpc_health.v1._async import HealthServicer
+
+    from agency_node import keyserver
+    from agency_node.gate import Gate, peer_of
+
     directory = PinnedDirectory(settings)
     now = directory.current()
     allow = {
