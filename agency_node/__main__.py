@@ -26,7 +26,7 @@ from accord.directory import Directory
 from accord.identity import MatchKey
 from accord.reasons import Problem
 from accord.v1 import agreements_pb2, agreements_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc
-from agency_node import agreements, events, keys, tokens, witness
+from agency_node import agreements, enrol, events, keys, tokens, witness
 from agency_node import staff as sign_in
 from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
 from agency_node.channel import Identity, Remote, call, dial, problem_of
@@ -64,6 +64,23 @@ class Home:
             keys.read(self.settings.tls_certificate),
             keys.read(self.settings.ca),
         )
+
+    def own_identity(self) -> Identity:
+        """As `identity`, looked at first as the others will look at it, so that a command can say what is wrong.
+
+        Raises:
+            BadOwnCertificate: The others would refuse it.
+        """
+        told, shown = self.settings, self.identity()
+        enrol.own_certificate(
+            shown.certificate,
+            keys.read_p256(told.tls_key),
+            shown.authority,
+            f"spiffe://{told.federation}/agency/{told.agency}",
+            self.directory.current(),
+            time.time_ns(),
+        )
+        return shown
 
     def certificate_der(self) -> bytes:
         """This node's certificate in DER."""
@@ -270,7 +287,7 @@ def check_mapping(settings: NodeSettings) -> "Records":
 
 @contextlib.asynccontextmanager
 async def _key_servers(at: Home) -> AsyncIterator[tuple[tokens.KeyServer, tokens.KeyServer]]:
-    identity = at.identity()
+    identity = at.own_identity()
     async with dial(at.settings.broker, identity) as broker, dial(at.settings.steward, identity) as steward:
         yield keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward)
 
@@ -331,7 +348,7 @@ async def desk(
         )
         rules = RulesInForce(settings.agency, at.engine, at.directory.current)
         in_force = rules.current()
-        identity = at.identity()
+        identity = at.own_identity()
         async with dial(settings.broker, identity) as broker, dial(settings.steward, identity) as steward:
             servers = (keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward))
             head = _newest_head(at)

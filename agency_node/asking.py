@@ -9,7 +9,7 @@ the agency it names. No *yes* is not *no*: an agency that was not reached stays
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Final, Protocol
@@ -56,13 +56,30 @@ class TooLittleToGoOn(Problem):
     def __init__(self, ref: str) -> None:
         """Say which person."""
         self.field = ref
-        super().__init__(ref)
+        super().__init__(f"person {ref.removeprefix('s')} of the question")
 
 
 class UnknownQuestion(Problem):
-    """The catalogue has no such question."""
+    """The catalogue has no such question. What was asked for is not repeated: it may be anything."""
 
     reason = "QUESTION_UNKNOWN"
+
+
+class UnknownPurpose(Problem):
+    """The catalogue has no such purpose.
+
+    Attributes:
+        field: Always `purpose`.
+        cure: The purposes that there are.
+    """
+
+    reason = "BAD_REQUEST"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        """Name those that there are; what was asked for is not repeated."""
+        self.field = "purpose"
+        self.cure = f"Say one of: {', '.join(sorted(known))}."
+        super().__init__("there is no such purpose")
 
 
 class WrongEpoch(Problem):
@@ -330,12 +347,15 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
 
     Raises:
         UnknownQuestion: The catalogue has no such question.
+        UnknownPurpose: It has no such purpose.
         UnknownAgency: The directory has no such agency.
         TooLittleToGoOn: A description gives too few keys.
     """
     question = asker.catalogue.questions.get(inquiry.question)
     if question is None:
-        raise UnknownQuestion(inquiry.question)
+        raise UnknownQuestion
+    if inquiry.purpose not in asker.catalogue.purposes:
+        raise UnknownPurpose(asker.catalogue.purposes)
     targets = _targets(asker, inquiry, question)
     people = await tokenise(asker, inquiry.people)
     now_ns = asker.now_ns()

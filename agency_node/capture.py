@@ -15,6 +15,7 @@ from accord import agreement as contract
 from accord import canonical, receipt, sealing, signing
 from accord.agreement import Agreement, BadAgreement, Binding, Withdrawal
 from accord.canonical import NotCanonical, decode_object, sha256
+from accord.reasons import Problem
 from accord.v1 import agreements_pb2, common_pb2
 from agency_node.agreements import binding_bytes, delivery_info
 from agency_node.asking import Asker, Person, committed_tokens, tokenise
@@ -141,6 +142,12 @@ async def capture(
     return tuple(captured)
 
 
+class NotANumber(Problem):
+    """What was given as the number on the family's receipt cannot be one."""
+
+    reason = "AGREEMENT_UNKNOWN"
+
+
 async def withdraw(
     asker: Asker, record_id: str, withdrawn_by: str, caller_token: str, send: Withdraw
 ) -> common_pb2.Receipted:
@@ -154,10 +161,14 @@ async def withdraw(
         send: Sends it to the broker.
 
     Raises:
-        BadAgreement: The ledger's proof does not hold, or the number is not one.
+        NotANumber: The number, or the word for who withdraws, is not of the agreed form.
+        BadAgreement: The ledger's proof does not hold.
     """
     statement = contract.withdrawal_bytes(Withdrawal(record_id, asker.agency, asker.now_ns(), withdrawn_by))
-    contract.parse_withdrawal(statement)
+    try:
+        contract.parse_withdrawal(statement)
+    except BadAgreement as error:
+        raise NotANumber("the number, or who withdraws, is not of the agreed form") from error
     signed = _signed(asker, contract.WITHDRAWAL_LABEL, statement)
     response = await send(agreements_pb2.WithdrawAgreementRequest(caller_token=caller_token, withdrawal=signed))
     _check(asker, response.receipted, "AGREEMENT_WITHDRAWN", record_id, "", statement)

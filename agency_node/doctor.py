@@ -17,19 +17,16 @@ from typing import Final, Generic, TypeVar
 
 import grpc
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import Engine
 
-from accord import directory as contract
 from accord.directory import Directory
 from accord.reasons import REASONS, Problem
 from accord.signing import public_bytes
-from agency_node import index, keys, keyserver, ledger, witness
+from agency_node import enrol, index, keys, keyserver, ledger, witness
 from agency_node.directory import DirectoryFile
 from agency_node.mapping import Records, open_records
-from agency_node.service import RulesInForce
+from agency_node.rules import RulesInForce
 from agency_node.settings import NodeSettings, StewardSettings, load, load_steward
 from agency_node.store import open_store, writing
 
@@ -37,7 +34,7 @@ PEER_S: Final = 3.0
 """Longest wait for a peer, seconds."""
 SHORT_S: Final = 3_600
 """A certificate with less life than this left is wrong: it will run out before anybody looks again."""
-RENEW: Final = "Send request.json to the federation's operator again, then put the answer in place: accord-node join."
+RENEW: Final = REASONS["CERTIFICATE_UNUSABLE"].cure
 
 T = TypeVar("T")
 
@@ -244,24 +241,14 @@ def _same(pairs: Mapping[str, tuple[bytes, bytes]], version: int) -> None:
 
 
 def _certificate(
-    settings: NodeSettings | StewardSettings, named: str, directory: Directory, now_ns: int
+    settings: NodeSettings | StewardSettings, uri: str, directory: Directory, now_ns: int
 ) -> tuple[str, x509.Certificate]:
-    try:
-        certificate = x509.load_pem_x509_certificate(keys.read(settings.tls_certificate))
-    except ValueError:
-        raise Unwell(f"{settings.tls_certificate.name} is no certificate in PEM", RENEW) from None
-    speaks = contract.speaker(certificate.public_bytes(Encoding.DER), directory)
-    if speaks.uri != named:
-        raise Unwell(f"it speaks for {speaks.uri}", "Put this node's own certificate back.")
-    public = certificate.public_key()
-    if not isinstance(public, ec.EllipticCurvePublicKey) or public != keys.read_p256(settings.tls_key).public_key():
-        raise Unwell("the certificate belongs to another key than the one here", RENEW)
-    left_s = certificate.not_valid_after_utc.timestamp() - now_ns / 1e9
-    if left_s <= 0:
-        raise Unwell(f"it ran out at {_minute(certificate.not_valid_after_utc)}", RENEW)
+    pem, ca = keys.read(settings.tls_certificate), keys.read(settings.ca)
+    found = enrol.own_certificate(pem, keys.read_p256(settings.tls_key), ca, uri, directory, now_ns)
+    left_s = found.not_valid_after_utc.timestamp() - now_ns / 1e9
     if left_s < SHORT_S:
-        raise Unwell(f"it runs out at {_minute(certificate.not_valid_after_utc)}", RENEW)
-    return f"runs out in {left_s / 3600:.0f} hours", certificate
+        raise Unwell(f"it runs out in {left_s / 60:.0f} minutes", RENEW)
+    return f"runs out in {left_s / 3600:.0f} hours", found
 
 
 def _rules(settings: NodeSettings, engine: Engine, directory: Directory) -> tuple[str, bool]:
@@ -424,7 +411,3 @@ def _clock(directory: Directory, certificate: x509.Certificate, broker: _Part[bo
 
 def _day(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%-d %B %Y")
-
-
-def _minute(at: datetime) -> str:
-    return at.strftime("%H:%M UTC on %-d %B %Y")

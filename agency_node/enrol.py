@@ -40,6 +40,12 @@ class JoinRefused(Problem):
     reason: ClassVar[str] = "ENROLMENT_REFUSED"
 
 
+class BadOwnCertificate(Problem):
+    """The certificate here is not one that the others would take. The message says why."""
+
+    reason: ClassVar[str] = "CERTIFICATE_UNUSABLE"
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What `init_agency` and `init_steward` made.
@@ -272,6 +278,53 @@ def install_directory(home: Path, data: bytes) -> Directory:
     found = directory.parse(data, public, _version_in_use(home, public))
     keys.replace(home, "directory.json", data)
     return found
+
+
+def own_certificate(
+    certificate: bytes, private: ec.EllipticCurvePrivateKey, ca: bytes, uri: str, listed: Directory, now_ns: int
+) -> x509.Certificate:
+    """Look at our own certificate as the others will. They would only hang up, and a refusal names no cause.
+
+    Args:
+        certificate: PEM.
+        private: Its private key, as it lies here.
+        ca: The federation's certificate authority, PEM.
+        uri: Who we are: the URI name that it must carry.
+        listed: The directory in force.
+        now_ns: The time, nanoseconds since 1970.
+
+    Raises:
+        BadOwnCertificate: It is another's, from another authority, for another key, or not valid now.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(certificate)
+        found.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadOwnCertificate("it does not come from this federation's certificate authority") from None
+    der = found.public_bytes(Encoding.DER)
+    try:
+        named = directory.member(der).uri
+        if named != uri:
+            raise BadOwnCertificate(f"it speaks for {named}, not for {uri}")
+        directory.speaker(der, listed)
+    except directory.BadCertificate as error:
+        raise BadOwnCertificate(str(error)) from None
+    except directory.UnknownAgency:
+        raise BadOwnCertificate("the directory does not list this agency, or no longer") from None
+    except directory.WrongAgency:
+        raise BadOwnCertificate("the directory lists another certificate key for this agency") from None
+    if found.public_key() != private.public_key():
+        raise BadOwnCertificate("it is for another private key than the one here")
+    moment = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
+    if moment < found.not_valid_before_utc:
+        raise BadOwnCertificate(f"it is not valid before {_minute(found.not_valid_before_utc)}; check this clock")
+    if moment >= found.not_valid_after_utc:
+        raise BadOwnCertificate(f"it ran out at {_minute(found.not_valid_after_utc)}")
+    return found
+
+
+def _minute(at: datetime) -> str:
+    return at.strftime("%H:%M UTC on %-d %B %Y")
 
 
 def _version_in_use(home: Path, public: bytes) -> int:

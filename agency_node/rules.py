@@ -23,6 +23,7 @@ class NoRules(Problem):
     """The node has not yet received a policy bundle."""
 
     reason = "POLICY_UNAVAILABLE"
+    cure = "Start the node, which fetches the rules from the broker: accord-node serve."
 
 
 @dataclass(frozen=True, slots=True)

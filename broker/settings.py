@@ -5,6 +5,7 @@ ACCORD_ names are refused, values are never printed in errors, and secrets are n
 either place is relative to the folder of the TOML file, which `accord-broker init` makes the broker's home.
 """
 
+import difflib
 import os
 import re
 import tomllib
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from accord import directory
-from accord.reasons import Problem
+from accord.reasons import REASONS, Problem
 
 PREFIX: Final = "ACCORD_"
 ELSEWHERE: Final = frozenset({"ACCORD_HOME", "ACCORD_CI", "ACCORD_SETTINGS"})
@@ -36,13 +37,29 @@ Endpoint = Annotated[
 ]
 """A host name or address and a port: `broker.midshire.example:7443`, `127.0.0.1:7443`, `[::1]:7443`."""
 
+_PLAINLY: Final = {
+    "string_pattern_mismatch": "it is not of the right form",
+    "extra_forbidden": "there is no such setting",
+    "missing": "it must be given",
+}
+"""What pydantic would say in its own words."""
+
 _LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5}")
 
 
 class BadSettings(Problem):
-    """A setting is unknown, missing or out of bounds. The message names it and never shows its value."""
+    """A setting is unknown, missing or out of bounds. The message names it and never shows its value.
+
+    Attributes:
+        cure: What to do about it.
+    """
 
     reason: ClassVar[str] = "BAD_SETTINGS"
+
+    def __init__(self, message: str, cure: str = REASONS["BAD_SETTINGS"].cure) -> None:
+        """Say what is wrong, and the cure."""
+        self.cure = cure
+        super().__init__(message)
 
 
 class BrokerSettings(BaseSettings):
@@ -132,7 +149,10 @@ def load(file: Path) -> BrokerSettings:
     try:
         told: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise BadSettings(f"cannot read {file}: {error.strerror}; make it with: accord-broker init") from error
+        raise BadSettings(
+            f"cannot read {file}: {error.strerror}",
+            "Name the right folder with --home, or make one: accord-broker init.",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSettings(f"{file} is not TOML: {error}") from error
     try:
@@ -155,10 +175,17 @@ def refuse_misspelt(kind: type[BaseSettings], environment: Mapping[str, str]) ->
     known = {PREFIX + name.upper() for name in kind.model_fields} | ELSEWHERE
     unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
-        raise BadSettings(f"no such setting: {', '.join(unknown)}; see the list in the documentation of settings")
+        near = difflib.get_close_matches(unknown[0].upper(), known, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise BadSettings(
+            f"the environment has a name that is no setting: {', '.join(unknown)}.{meant}",
+            "Correct the name, or take it out of the environment.",
+        )
 
 
 def _explain(error: ValidationError) -> str:
     # Only place and rule: `input` could be a secret that someone put where a path belongs.
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}" for one in found)
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'settings'}: {_PLAINLY.get(one['type'], one['msg'])}" for one in found
+    )

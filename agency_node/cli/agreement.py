@@ -77,7 +77,7 @@ async def _record(
         known = desk.asker.catalogue
         for question in scope.questions:
             if question not in known.questions:
-                raise asking.UnknownQuestion(question)
+                raise asking.UnknownQuestion
         unknown = [purpose for purpose in scope.purposes if purpose not in known.purposes]
         if unknown or scope.capture not in {"paper", "voice", "web"}:
             raise BadScope("a purpose or the way of capture is not one of those that there are")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from accord import reasons
 from accord.reasons import REASONS, Problem
@@ -43,6 +43,13 @@ _EXITS: Final = {
 }
 
 
+class NoToken(Problem):
+    """There is no sign-in token where it should be."""
+
+    reason = "STAFF_TOKEN_REFUSED"
+    cure = "Sign in at your agency, save the token in that file, and repeat the request."
+
+
 class Exit(Exception):  # a result of a command, not a failure
     """Ends a command with an exit code of its own."""
 
@@ -63,14 +70,12 @@ def read_token(path: Path) -> str:
     """A sign-in token from its file.
 
     Raises:
-        BadSettings: It cannot be read.
+        NoToken: It cannot be read.
     """
     try:
         return path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        from agency_node import settings
-
-        raise settings.BadSettings(f"the sign-in token in {path} cannot be read; sign in and save it there") from error
+        raise NoToken(f"there is no sign-in token in {path}") from error
 
 
 def show(value: object) -> None:
@@ -99,7 +104,7 @@ def explain(problem: Problem, as_json: bool) -> int:
         err.print(f"[bold red]{reason.title}.[/]", highlight=False)
         if detail and detail not in {reason.title, cure}:
             err.print(detail, markup=False, highlight=False)
-        if cure not in detail:
+        if cure.rstrip(".") not in detail:
             err.print(f"What you can do: {cure}", markup=False, highlight=False)
         err.print(f"({problem.reason})", style="dim", highlight=False)
     return _EXITS.get(reason.status, 1)
@@ -115,13 +120,23 @@ def failing(command: Callable[..., Any]) -> int:
         return end.code
     except Problem as problem:
         return explain(problem, "--json" in sys.argv)
-    except click.exceptions.Abort:
-        err.print("Stopped.")
-        return 1
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except KeyboardInterrupt:
+    except TyperException as error:
+        return _usage(error, "--json" in sys.argv)
+    except (typer.Abort, KeyboardInterrupt):
         err.print("Stopped.")
         return 1
     return 0
+
+
+def _usage(error: TyperException, as_json: bool) -> int:
+    """Say that a command was not written as it should be, or what commands there are."""
+    said = error.format_message()
+    if as_json:
+        cure = "See how it is written with: --help."
+        title = "The command is not written as it should be"
+        show({"error": {"reason": "USAGE", "title": title, "detail": said, "field": "", "cure": cure}})
+    else:
+        err.print(said, markup=False, highlight=False, soft_wrap=True)
+        if "Usage:" not in said:
+            err.print("See how it is written with: --help.")
+    return 2

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from accord import reasons
 from accord.reasons import REASONS, Problem
@@ -95,13 +95,23 @@ def failing(command: Callable[..., Any]) -> int:
         return end.code
     except Problem as problem:
         return explain(problem, "--json" in sys.argv)
-    except click.exceptions.Abort:
-        err.print("Stopped.")
-        return 1
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except KeyboardInterrupt:
+    except TyperException as error:
+        return _usage(error, "--json" in sys.argv)
+    except (typer.Abort, KeyboardInterrupt):
         err.print("Stopped.")
         return 1
     return 0
+
+
+def _usage(error: TyperException, as_json: bool) -> int:
+    """Say that a command was not written as it should be, or what commands there are."""
+    said = error.format_message()
+    if as_json:
+        cure = "See how it is written with: --help."
+        title = "The command is not written as it should be"
+        show({"error": {"reason": "USAGE", "title": title, "detail": said, "field": "", "cure": cure}})
+    else:
+        err.print(said, markup=False, highlight=False, soft_wrap=True)
+        if "Usage:" not in said:
+            err.print("See how it is written with: --help.")
+    return 2

@@ -287,7 +287,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "NODE_UNREACHABLE": Reason(
         UNAVAILABLE,
         "The broker or a key server cannot be reached",
-        "Check the address and the network, then try again; if it is urgent, telephone.",
+        "Try again; if it is urgent, telephone. To see which one, and why: accord-node doctor.",
     ),
     "CERTIFICATE_UNUSABLE": Reason(
         FAILED_PRECONDITION,

@@ -95,9 +95,10 @@ def test_settings_cannot_be_changed_afterwards(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
-    """The cure is in the message."""
-    with pytest.raises(BadSettings, match="accord-broker init"):
+    """Each with its cure."""
+    with pytest.raises(BadSettings, match="absent") as absent:
         load(tmp_path / "absent.toml")
+    assert "accord-broker init" in absent.value.cure
     with pytest.raises(BadSettings, match="not TOML"):
         load(written(tmp_path, "a = = 1"))
 
