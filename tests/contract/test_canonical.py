@@ -426,6 +426,12 @@ def test_a_field_is_read_only_in_its_own_type_and_bounds(name: str) -> None:
             READERS[name](wrong)
 
 
+def test_unknown_fields_are_refused() -> None:
+    """T-SEC-3: what is not understood is not passed over."""
+    with pytest.raises(NotCanonical, match="unknown"):
+        canonical.closed({"a": 1, "b": 2}, ["a"])
+
+
 @pytest.mark.parametrize("name", READERS)
 @given(value=st.dictionaries(st.sampled_from("ab"), VALUES, max_size=2))
 def test_reading_a_field_fails_in_one_way(name: str, value: dict[str, Any]) -> None:

@@ -377,6 +377,35 @@ def test_a_node_refuses(why: str) -> None:
         at_node(SIGNED, draft, **changed)
 
 
+def listed(*digests: bytes, drafts: tuple[Draft, ...] = (POLICE, HOUSING)) -> SignedStatement:
+    """A statement with exactly this list, rightly signed by an asker who does not keep to the form."""
+    message = statement.message(SIGNED.core, hashlib.sha256(SIGNED.broker_part).digest(), digests)
+    signature = signing.sign(KEY, statement.LABEL, message)
+    return replace(SIGNED, node_digests=digests, signature=signature, drafts=drafts)
+
+
+SHORT_SALT = replace(POLICE, salt=b"")
+OUT_OF_FORM = {
+    "not sorted": listed(*DIGESTS[::-1]),
+    "with one digest twice": listed(DIGESTS[0], *DIGESTS[:3]),
+    "with a size of its own": listed(*sorted(item for item in DIGESTS if item in {at_node(SIGNED).part_digest})),
+    "of five": listed(*sorted((*DIGESTS, bytes(32)))),
+    "with a short digest": listed(*sorted((*DIGESTS[:3], b"\xff"))),
+    "over an unsalted part": listed(
+        *sorted((statement.part_digest(b"", POLICE.part), *DIGESTS[1:])), drafts=(SHORT_SALT, HOUSING)
+    ),
+}
+
+
+@pytest.mark.parametrize("why", OUT_OF_FORM)
+def test_a_list_is_refused_even_when_it_is_signed(why: str) -> None:
+    """T-LNK-1: an order or a size of one's own would tell nodes who else was asked."""
+    with pytest.raises(BadStatement):
+        at_broker(OUT_OF_FORM[why])
+    with pytest.raises(BadStatement):
+        at_node(OUT_OF_FORM[why])
+
+
 def test_a_node_refuses_an_agency_that_signs_for_another() -> None:
     """T-SEC-4: the police cannot ask in social care's name, nor social care in the name of nobody."""
     with pytest.raises(BadSignature):
