@@ -187,7 +187,7 @@ def check(token: str, provider: IdentityProvider, pseudonym_secret: bytes, now_s
     key = provider.keys.get(kid) if isinstance(kid, str) else None
     if key is None or not isinstance(kid, str):
         raise StaffTokenRefused("Your sign-in was signed with a key that this node does not know. Sign in again.")
-    # 2. Everything that INVARIANTS demand of a token, in the contract's own order.
+    # 2. Everything that `accord.warrant` demands of a token, in its order.
     try:
         claims = warrant.open_token(
             token,

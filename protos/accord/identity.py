@@ -471,7 +471,7 @@ def _is_normalised(one: Description) -> bool:
 
 
 def age_band(dob: str, on: date) -> str:
-    """The age band of LAW's policy input on a day.
+    """The age band of the policies' input on a day.
 
     A person born on 29 February comes of age on 1 March in years that have no 29 February.
 
