@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
@@ -205,12 +205,12 @@ class Agreements:
     async def pending(self, agency: str) -> list[tuple[str, bytes]]:
         """Deliveries the agency has not had yet: record identifier and sealed bytes, oldest first."""
         with self._store.reader.connect() as connection:
-            return list(state.pending(connection, agency))
+            return list(state.pending(connection, agency, self._now_ns()))
 
-    async def withdrawn(self) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
-        """Every withdrawal of an agreement that would still be valid, in order."""
+    async def withdrawn(self, agency: str) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
+        """Every withdrawal of an agreement to which the agency is a party and that would still be valid, in order."""
         with self._store.reader.connect() as connection:
-            found = state.withdrawn(connection, self._now_ns())
+            found = state.withdrawn(connection, agency, self._now_ns())
         return [
             (
                 common_pb2.Signed(
@@ -224,14 +224,15 @@ class Agreements:
             if one.withdrawn_index is not None
         ]
 
-    async def delivered(self, agency: str, record_id: str) -> None:
-        """Forget a delivery that the agency has.
+    async def delivered(self, agency: str, record_ids: Sequence[str]) -> None:
+        """Forget deliveries that the agency has, and what has expired undelivered.
 
         Raises:
-            LedgerUnavailable: It could not be noted; it will be sent again.
+            LedgerUnavailable: It could not be noted; they will be sent again.
         """
+        now_ns = self._now_ns()
         await self._sequencer.append(
-            Batch((), write=lambda connection, _: state.mark_delivered(connection, agency, record_id))
+            Batch((), write=lambda connection, _: state.mark_delivered(connection, agency, record_ids, now_ns))
         )
 
     def for_policy(self, asked: Asked) -> list[dict[str, object]]:

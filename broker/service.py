@@ -5,7 +5,7 @@ comes from its certificate, never from the message.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, Protocol
 
 import grpc.aio
@@ -33,12 +33,24 @@ from broker import caller
 from broker.ask import Heard, ask, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
-from broker.gate import BadRequest, NotAllowed, Peer, peer_of
+from broker.gate import BadRequest, NotAllowed, Peer, peer_of, refuse_unknown_fields
 from broker.sessions import NotAttached, Session, Sessions
-from broker.stages import ANSWERED, NOT_REACHED, REFUSED, Asked, Denial, Released, User
+from broker.stages import (
+    ANSWERED,
+    NOT_REACHED,
+    REFUSED,
+    Asked,
+    Denial,
+    LedgerUnavailable,
+    RateLimited,
+    Released,
+    User,
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 CHUNK_BYTES: Final = 65_536
+HELLO_S: Final = 10.0
+"""Longest wait for the first frame of a stream, seconds."""
 DELIVERIES: Final = {
     ANSWERED: common_pb2.DELIVERY_ANSWERED,
     REFUSED: common_pb2.DELIVERY_REFUSED,
@@ -89,16 +101,16 @@ class Agreements(Protocol):
         """Make a withdrawal durable."""
 
     async def scope(self, record_id: str) -> frozenset[str]:
-        """The agencies in an agreement's scope."""
+        """The agencies that are party to an agreement."""
 
     async def pending(self, agency: str) -> list[tuple[str, bytes]]:
         """Deliveries the agency has not had yet: record identifier and sealed bytes."""
 
-    async def withdrawn(self) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
-        """Every withdrawal of an agreement that would still be valid."""
+    async def withdrawn(self, agency: str) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
+        """Every withdrawal of an agreement to which the agency is a party and that would still be valid."""
 
-    async def delivered(self, agency: str, record_id: str) -> None:
-        """Forget a delivery that went down the agency's stream."""
+    async def delivered(self, agency: str, record_ids: Sequence[str]) -> None:
+        """Forget deliveries that the agency has."""
 
 
 class Reading(Protocol):
@@ -196,6 +208,8 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
         self._carry = carry
         self._bundle = bundle
         self._known = known
+        # The event loop itself keeps no hold on a task that nobody awaits any more.
+        self._going: set[asyncio.Task[object]] = set()
 
     async def Ask(self, request: broker_pb2.AskRequest, context: Context) -> broker_pb2.AskResponse:
         """Ask one question."""
@@ -216,7 +230,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             response = _response(await self._ask(asked, heard))
             updates.put_nowait(broker_pb2.AskWithProgressResponse(response=response))
 
-        task = asyncio.create_task(finish())
+        task = self._kept(asyncio.create_task(finish()))
         wanted = asyncio.create_task(updates.get())
         try:
             while True:
@@ -253,8 +267,21 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
 
     async def _ask(self, asked: Asked, heard: Heard) -> Released:
         # Shielded: once a question is on its way its terminal record must be written, whoever hangs up.
-        released: Released = await asyncio.shield(self._carry(asked, heard))
+        carried = asyncio.ensure_future(self._carry(asked, heard))
+        self._kept(carried)
+        released: Released = await asyncio.shield(carried)
         return released
+
+    def _kept(self, task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
+        self._going.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._going.discard(task)
+        if not task.cancelled():
+            # Looked at, so that a failure after the asker hung up is not printed with its text.
+            task.exception()
 
 
 def _response(released: Released) -> broker_pb2.AskResponse:
@@ -307,9 +334,14 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
     ) -> AsyncIterator[node_pb2.AttachResponse]:
         """One stream: frames go down as they are queued, and what comes up is taken in a task of its own."""
         peer = self._who.peer(context)
-        first = await anext(aiter(request_iterator), None)
+        try:
+            async with asyncio.timeout(HELLO_S):
+                first = await anext(aiter(request_iterator), None)
+        except TimeoutError:
+            first = None
         if first is None or first.WhichOneof("frame") != "hello":
             raise BadRequest("the first frame is not hello")
+        refuse_unknown_fields(first)
         if first.hello.agency != peer.agency:
             raise NotAllowed("the hello names another agency than the certificate")
         session = Session(peer.agency, head_size=first.hello.head_size)
@@ -325,16 +357,18 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             session.send(node_pb2.AttachResponse(head=head))
             log.info(Event.NODE_ATTACHED, node=peer.agency, directory_version=first.hello.directory_version)
             gone = asyncio.create_task(session.closed.wait())
+            wanted: asyncio.Task[node_pb2.AttachResponse] | None = None
             try:
                 while not session.closed.is_set():
                     wanted = asyncio.create_task(session.frames.get())
                     await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
                     if not wanted.done():
-                        wanted.cancel()
                         break
                     yield wanted.result()
             finally:
                 gone.cancel()
+                if wanted is not None:
+                    wanted.cancel()
         finally:
             up.cancel()
             await self._sessions.detach(session)
@@ -346,35 +380,66 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         bundle = self._bundle()
         if hello.policy_revision != bundle.revision:
             frames += bundle_frames(bundle)
-        for signed, receipted in await self._agreements.withdrawn():
+        for signed, receipted in await self._agreements.withdrawn(session.agency):
             frames.append(
                 node_pb2.AttachResponse(withdrawn=node_pb2.AgreementWithdrawn(withdrawal=signed, receipted=receipted))
             )
-        for record_id, sealed in await self._agreements.pending(session.agency):
+        pending = await self._agreements.pending(session.agency)
+        session.delivering = tuple(record_id for record_id, _ in pending)
+        for record_id, sealed in pending:
             delivered = node_pb2.AgreementDelivered(record_id=record_id, sealed=sealed)
             frames.append(node_pb2.AttachResponse(delivered=delivered))
         return frames
 
     async def _take(self, session: Session, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
-        """Take what the node sends until it stops, then close the session."""
+        """Take what the node sends until it stops or sends what it must not, then close the session."""
         try:
             async for frame in frames:
-                match frame.WhichOneof("frame"):
-                    case "answered":
-                        session.answered(frame.answered.query_id, frame.answered.signed_answer)
-                    case "cosigned":
-                        await self._cosigned(session, frame.cosigned)
-                    case "alarm":
-                        session.refused(frame.alarm.query_id)
-                        log.warning(
-                            Event.NODE_ALARM,
-                            node=session.agency,
-                            reason=frame.alarm.reason if frame.alarm.reason in REASONS else "unknown",
-                        )
-                    case _:
-                        return
+                refuse_unknown_fields(frame)
+                if not await self._taken(session, frame):
+                    return
+        except Problem as problem:
+            log.warning(Event.NODE_ALARM, node=session.agency, reason=problem.reason)
+        except Exception as error:  # noqa: BLE001  # nobody awaits this task: what it raised would be told to nobody
+            log.error(Event.RPC_FAILED, method="Attach", reason="INTERNAL", kind=type(error).__name__)
         finally:
             session.close()
+
+    async def _taken(self, session: Session, frame: node_pb2.AttachRequest) -> bool:
+        """Take one frame; false when there is none in it that a node may send now."""
+        match frame.WhichOneof("frame"):
+            case "answered":
+                session.answered(frame.answered.query_id, frame.answered.signed_answer)
+            case "cosigned":
+                try:
+                    await self._arrived(session)
+                    await self._cosigned(session, frame.cosigned)
+                except (LedgerUnavailable, RateLimited) as problem:
+                    # Neither is lost for good, and a stream cut for it would cost the answers on their way up.
+                    log.warning(Event.LEDGER_FAILED, reason=problem.reason)
+            case "alarm":
+                session.refused(frame.alarm.query_id)
+                if not frame.alarm.query_id:
+                    # It may be about a delivery: all of them are sent again with the next welcome.
+                    session.delivering = ()
+                log.warning(
+                    Event.NODE_ALARM,
+                    node=session.agency,
+                    reason=frame.alarm.reason if frame.alarm.reason in REASONS else "unknown",
+                )
+            case _:
+                return False
+        return True
+
+    async def _arrived(self, session: Session) -> None:
+        """Forget what was delivered with the welcome.
+
+        A node handles frames in their order and countersigns every head. A welcome comes before every head of its
+        stream, so the first countersignature says that the welcome was handled, and the alarms before it what was not.
+        """
+        delivered, session.delivering = session.delivering, ()
+        if delivered:
+            await self._agreements.delivered(session.agency, delivered)
 
     async def _cosigned(self, session: Session, cosigned: node_pb2.Cosigned) -> None:
         note = self._reading.note(cosigned.size)
@@ -462,16 +527,19 @@ class Agreeing(agreements_pb2_grpc.AgreementServiceServicer):
     async def WithdrawAgreement(
         self, request: agreements_pb2.WithdrawAgreementRequest, context: Context
     ) -> agreements_pb2.WithdrawAgreementResponse:
-        """Withdraw an agreement and push the withdrawal to every attached node."""
+        """Withdraw an agreement and push the withdrawal to every attached node that is party to it."""
         user = self._who.user(request.caller_token, context)
         withdrawal = agreements_contract.parse_withdrawal(request.withdrawal.statement)
         self._signed(user, request.withdrawal, agreements_contract.WITHDRAWAL_LABEL)
         if withdrawal.taken_by != user.agency:
             raise agreements_contract.BadAgreement("the withdrawal was taken by another agency")
+        # To the parties only: to all others, that some family somewhere withdrew is none of their business. Looked up
+        # first, so that nothing can come between the record and the push.
+        parties = await self._agreements.scope(withdrawal.record_id)
         receipted = await self._agreements.withdraw(user, withdrawal, request.withdrawal)
         log.info(Event.AGREEMENT_WITHDRAWN, record_id=withdrawal.record_id, caller_agency=user.agency)
         withdrawn = node_pb2.AgreementWithdrawn(withdrawal=request.withdrawal, receipted=receipted)
-        self._sessions.broadcast(node_pb2.AttachResponse(withdrawn=withdrawn))
+        self._sessions.broadcast(node_pb2.AttachResponse(withdrawn=withdrawn), parties)
         return agreements_pb2.WithdrawAgreementResponse(receipted=receipted)
 
     def _signed(self, user: User, signed: common_pb2.Signed, label: str) -> None:

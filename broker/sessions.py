@@ -34,6 +34,7 @@ class Session:
         frames: What goes down.
         closed: Set when the stream is gone.
         waiting: Question -> where its answer is wanted.
+        delivering: Numbers of the agreements delivered with the welcome, until it is known that they arrived.
     """
 
     agency: str
@@ -41,6 +42,7 @@ class Session:
     frames: asyncio.Queue[node_pb2.AttachResponse] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+    delivering: tuple[str, ...] = ()
 
     def send(self, frame: node_pb2.AttachResponse) -> None:
         """Queue a frame.

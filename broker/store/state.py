@@ -78,13 +78,22 @@ _FOUND = (
 )
 _WITHDRAWN = (
     select(AGREEMENT)
-    .where(AGREEMENT.c.withdrawn_index.is_not(None), AGREEMENT.c.valid_to_ns > bindparam("now_ns"))
+    .join(AGREEMENT_PARTY, AGREEMENT_PARTY.c.record_id == AGREEMENT.c.record_id)
+    .where(
+        AGREEMENT_PARTY.c.agency == bindparam("agency"),
+        AGREEMENT.c.withdrawn_index.is_not(None),
+        AGREEMENT.c.valid_to_ns > bindparam("now_ns"),
+    )
     .order_by(AGREEMENT.c.withdrawn_index)
 )
 _PENDING = (
     select(AGREEMENT_DELIVERY.c.record_id, AGREEMENT_DELIVERY.c.sealed)
     .join(AGREEMENT, AGREEMENT.c.record_id == AGREEMENT_DELIVERY.c.record_id)
-    .where(AGREEMENT_DELIVERY.c.agency == bindparam("agency"), AGREEMENT_DELIVERY.c.delivered.is_(False))
+    .where(
+        AGREEMENT_DELIVERY.c.agency == bindparam("agency"),
+        AGREEMENT_DELIVERY.c.delivered.is_(False),
+        AGREEMENT.c.valid_to_ns > bindparam("now_ns"),
+    )
     .order_by(AGREEMENT.c.given_index)
 )
 _PARTIES = select(AGREEMENT_PARTY.c.agency).where(AGREEMENT_PARTY.c.record_id == bindparam("record_id"))
@@ -106,6 +115,11 @@ _DELIVERED = (
         AGREEMENT_DELIVERY.c.agency == bindparam("to_agency"), AGREEMENT_DELIVERY.c.record_id == bindparam("of_record")
     )
     .values(delivered=True, sealed=b"")
+)
+_EXPIRED = delete(AGREEMENT_DELIVERY).where(
+    AGREEMENT_DELIVERY.c.record_id.in_(
+        select(AGREEMENT.c.record_id).where(AGREEMENT.c.valid_to_ns <= bindparam("now_ns"))
+    )
 )
 
 
@@ -280,9 +294,10 @@ def agreements_with(
     return tuple(StoredAgreement(*row) for row in rows)
 
 
-def withdrawn(connection: Connection, now_ns: int) -> tuple[StoredAgreement, ...]:
-    """Withdrawn agreements that would still be valid, in order of withdrawal."""
-    return tuple(StoredAgreement(*row) for row in connection.execute(_WITHDRAWN, {"now_ns": now_ns}).all())
+def withdrawn(connection: Connection, agency: str, now_ns: int) -> tuple[StoredAgreement, ...]:
+    """Withdrawn agreements to which the agency is a party and that would still be valid, in order of withdrawal."""
+    rows = connection.execute(_WITHDRAWN, {"agency": agency, "now_ns": now_ns}).all()
+    return tuple(StoredAgreement(*row) for row in rows)
 
 
 def parties(connection: Connection, record_id: str) -> frozenset[str]:
@@ -290,9 +305,10 @@ def parties(connection: Connection, record_id: str) -> frozenset[str]:
     return frozenset(connection.execute(_PARTIES, {"record_id": record_id}).scalars())
 
 
-def pending(connection: Connection, agency: str) -> tuple[tuple[str, bytes], ...]:
-    """Deliveries the agency has not had: record id and sealed bytes, oldest first."""
-    return tuple((row.record_id, row.sealed) for row in connection.execute(_PENDING, {"agency": agency}))
+def pending(connection: Connection, agency: str, now_ns: int) -> tuple[tuple[str, bytes], ...]:
+    """Deliveries of agreements still valid that the agency has not had: record id and sealed bytes, oldest first."""
+    rows = connection.execute(_PENDING, {"agency": agency, "now_ns": now_ns})
+    return tuple((row.record_id, row.sealed) for row in rows)
 
 
 def give_agreement(
@@ -346,6 +362,8 @@ def withdraw_agreement(
     connection.execute(delete(AGREEMENT_DELIVERY).where(AGREEMENT_DELIVERY.c.record_id == record_id))
 
 
-def mark_delivered(connection: Connection, agency: str, record_id: str) -> None:
-    """Forget the sealed bytes of a delivery that arrived."""
-    connection.execute(_DELIVERED, {"to_agency": agency, "of_record": record_id})
+def mark_delivered(connection: Connection, agency: str, record_ids: Collection[str], now_ns: int) -> None:
+    """Forget the sealed bytes of deliveries that arrived, and of all whose agreement has expired."""
+    for record_id in record_ids:
+        connection.execute(_DELIVERED, {"to_agency": agency, "of_record": record_id})
+    connection.execute(_EXPIRED, {"now_ns": now_ns})

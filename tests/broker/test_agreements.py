@@ -184,7 +184,7 @@ def test_nodes_that_attach_are_told_every_withdrawal_that_still_matters(tmp_path
         await give(books)
         for record_id in (short, *reversed(ended)):
             await withdraw(books, record_id)
-        told = await books.agreements.withdrawn()
+        told = await books.agreements.withdrawn("housing")
         for _, receipted in told:
             receipt.check(receipted.receipt, receipted.record, ORIGIN, LEDGER_PUBLIC)
         return list(reversed(ended)), [str(decode_object(signed.statement)["record_id"]) for signed, _ in told]
@@ -204,7 +204,7 @@ def test_a_delivery_waits_until_it_arrived_and_is_then_forgotten(tmp_path: Path)
         steps: list[object] = [
             await books.agreements.pending("housing") == [(first, sealed[0][1]), (second, sealed[0][1])]
         ]
-        await books.agreements.delivered("housing", first)
+        await books.agreements.delivered("housing", [first])
         steps.append([record_id for record_id, _ in await books.agreements.pending("housing")] == [second])
         await withdraw(books, second)
         steps.append(await books.agreements.pending("housing"))

@@ -300,10 +300,13 @@ class World:
             return await capture.capture(asker, given, scope, desk.caller_token, desk.record, desk.keep)
 
     async def withdraw(self, agency: str, record_id: str) -> None:
-        """Take a withdrawal at an agency, and wait till every attached node has been told."""
+        """Take a withdrawal at an agency, and wait till every attached node that is party to it has been told."""
         async with self.desk(agency) as desk:
             await capture.withdraw(desk.asker, record_id, "self", desk.caller_token, desk.withdraw)
-        await self.until(lambda: all(record_id in self.streams[one].withdrawn for one in self._running))
+        with contextlib.closing(sqlite3.connect(self.broker.database)) as connection:
+            found = connection.execute("SELECT agency FROM agreement_party WHERE record_id = ?", (record_id,))
+            parties = {row[0] for row in found} & set(self._running)
+        await self.until(lambda: all(record_id in self.streams[one].withdrawn for one in parties))
 
     def now_ns(self) -> int:
         """The time, by the one clock that everybody here has."""
