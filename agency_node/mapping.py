@@ -525,9 +525,11 @@ class Records:
         except RecordsUnavailable as fault:
             raise self._explained(question, sql, fault) from None
 
-    def _explained(self, question: str, sql: str, fault: RecordsUnavailable) -> MappingInvalid:
-        """What the database refused, in the words of the mapping."""
+    def _explained(self, question: str, sql: str, fault: RecordsUnavailable) -> MappingInvalid | RecordsUnavailable:
+        """What the database refused, in the words of the mapping. A damaged database is not the mapping's fault."""
         told = str(fault)
+        if fault.cause == "open" and "unable to open" not in told:
+            return fault
         if fault.cause in {"open", "files"}:
             return MappingInvalid(told, question="source", cure="Check the path in 'source' and who may read it.")
         where = "The people query" if question == "people" else f"The query for {question}"
@@ -576,6 +578,7 @@ def open_records(path: Path, timeout_s: float = QUERY_TIMEOUT_S) -> Records:
 
     Raises:
         MappingInvalid: The file, a query or the records do not fit.
+        RecordsUnavailable: The database is damaged, or locked.
     """
     try:
         data = path.read_bytes()[: MAX_FILE_BYTES + 1]

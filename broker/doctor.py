@@ -33,7 +33,7 @@ PEER_S: Final = 3.0
 """Longest wait for the broker itself, seconds."""
 SHORT_S: Final = 3_600
 """A certificate with less life than this left is wrong: it will run out before anybody looks again."""
-RENEW: Final = "Renew it where the offline authority is, then restart the broker: accord-broker renew."
+RENEW: Final = "Renew it where the offline authority is: accord-broker renew."
 
 T = TypeVar("T")
 

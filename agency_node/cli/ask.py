@@ -120,7 +120,9 @@ async def _ask(told: "NodeSettings", token: str, inquiry: "Inquiry") -> "Outcome
     from agency_node import __main__ as parts
     from agency_node import asking
 
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
+    )
     with bar:
         task = bar.add_task("Preparing the question")
 

@@ -62,11 +62,11 @@ def renew(
     authority: AuthorityOption,
     life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
 ) -> None:
-    """Renew the broker's own certificate, with the key it has. Restart the broker to use it."""
+    """Renew the broker's own certificate, with the key it has."""
     from broker import enrol as office
 
     office.renew(home, authority, now_ns=time.time_ns(), life_s=life_hours * 3600)
-    out.print(f"The broker's certificate in {home} is new; restart the broker to use it.")
+    out.print(f"The broker's certificate in {home} is new.")
 
 
 @app.command("withdraw-agency")
