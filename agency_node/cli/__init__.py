@@ -8,10 +8,10 @@ addressed agency answered, 1 failed, 2 usage, 3 refused, 4 unavailable,
 
 import sys
 
-from agency_node.cli import agreement, ask, keep, records
+from agency_node.cli import agreement, ask, records, trust
 from agency_node.cli.app import app, failing
 
-__all__ = ["agreement", "app", "ask", "keep", "main", "records"]
+__all__ = ["agreement", "app", "ask", "main", "records", "trust"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Keys, enrolment and running: init, join, serve, steward, doctor, ledger."""
+"""Joining and running: init, join, serve, steward, doctor, ledger verify."""
 
 import asyncio
 import time
