@@ -12,7 +12,8 @@ import base64
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ SHORT: Final = 6
 PIECE_BYTES: Final = 700
 """A record of fewer bytes than this is kept in one piece in a page of 4,096 bytes."""
 
+_WORD: Final = 4
 _SQLITE: Final = b"SQLite format 3\x00"
 
 
@@ -66,11 +68,11 @@ class Wanted:
 
     Attributes:
         meanings: Spelling -> what it stands for.
-        patterns: One for those that count anywhere, one for those that must stand alone.
+        beginnings: First four bytes of a spelling, as a number -> the spellings that begin so.
     """
 
     meanings: Mapping[bytes, Meaning]
-    patterns: tuple[re.Pattern[bytes], ...]
+    beginnings: Mapping[int, tuple[bytes, ...]]
 
 
 def spellings(people: Iterable[Person]) -> Wanted:
@@ -87,12 +89,11 @@ def spellings(people: Iterable[Person]) -> Wanted:
             for text in texts:
                 for how, needle in _ways(text):
                     meanings.setdefault(needle, Meaning(what, how))
-    alone = [one for one in meanings if len(one) < SHORT or (len(one) <= 8 and one.isdigit())]
-    anywhere = [one for one in meanings if one not in set(alone)]
-    patterns = [re.compile(_any_of(anywhere), re.DOTALL)]
-    if alone:
-        patterns.append(re.compile(rb"(?<![A-Za-z0-9])" + _any_of(alone) + rb"(?![A-Za-z0-9])", re.DOTALL))
-    return Wanted(meanings, tuple(patterns))
+    beginnings: dict[int, tuple[bytes, ...]] = {}
+    for needle in meanings:
+        beginning = int.from_bytes(needle[:_WORD], sys.byteorder)
+        beginnings[beginning] = (*beginnings.get(beginning, ()), needle)
+    return Wanted(meanings, beginnings)
 
 
 def _identifiers(person: Person) -> Mapping[str, tuple[str, ...]]:
@@ -140,49 +141,36 @@ def _ways(text: str) -> Iterator[tuple[str, bytes]]:
             yield f"{name} digest", digest.hexdigest().encode()
 
 
-def _any_of(needles: Iterable[bytes]) -> bytes:
-    """A pattern that matches any of these, the longest first.
-
-    Beginnings that several share are written once, so that thousands are looked for in one pass.
-    """
-    ordered = sorted(set(needles))
-    if not ordered:
-        return rb"(?!)"
-    return _branch(ordered, 0)
-
-
-def _branch(ordered: Sequence[bytes], depth: int) -> bytes:
-    ends = len(ordered[0]) == depth
-    rest = ordered[1:] if ends else ordered
-    branches = []
-    start = 0
-    while start < len(rest):
-        stop = start
-        while stop < len(rest) and rest[stop][depth] == rest[start][depth]:
-            stop += 1
-        group = rest[start:stop]
-        shared = _shared(group[0], group[-1])
-        branches.append(re.escape(group[0][depth:shared]) + _branch(group, shared))
-        start = stop
-    if not branches:
-        return b""
-    return b"(?:" + b"|".join(branches) + b")" + (b"?" if ends else b"")
-
-
-def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes two texts have in common at their beginning."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
 def search(files: Iterable[Path], wanted: Wanted) -> tuple[Hit, ...]:
     """Which of these spellings stand anywhere in these files; each counts once a file."""
     hits: dict[Hit, None] = {}
     for file in files:
         for haystack in _contents(file):
-            for pattern in wanted.patterns:
-                for match in pattern.finditer(haystack):
-                    hits[Hit(file.name, wanted.meanings[match.group()])] = None
+            for needle in _found(haystack, wanted):
+                hits[Hit(file.name, wanted.meanings[needle])] = None
     return tuple(hits)
+
+
+def _found(haystack: bytes, wanted: Wanted) -> Iterator[bytes]:
+    """Look up every four bytes of the text, at each of the four shifts, and look closer where something begins so."""
+    known = frozenset(wanted.beginnings)
+    begun: set[int] = set()
+    for shift in range(_WORD):
+        whole = (len(haystack) - shift) // _WORD * _WORD
+        if whole > 0:
+            begun |= known.intersection(memoryview(haystack)[shift : shift + whole].cast("I"))
+    for beginning in begun:
+        for needle in wanted.beginnings[beginning]:
+            if needle in haystack and (not _must_stand_alone(needle) or _stands_alone(needle, haystack)):
+                yield needle
+
+
+def _must_stand_alone(needle: bytes) -> bool:
+    return len(needle) < SHORT or (len(needle) <= 8 and needle.isdigit())
+
+
+def _stands_alone(needle: bytes, haystack: bytes) -> bool:
+    return re.search(rb"(?<![A-Za-z0-9])" + re.escape(needle) + rb"(?![A-Za-z0-9])", haystack) is not None
 
 
 def _contents(file: Path) -> Iterator[bytes]:

@@ -110,12 +110,10 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything."""
+        """Stop everything. From now on a second Ctrl-C is ignored: it must not cut stopping and tidying up short."""
         for number in STOPPING:
-            signal.signal(number, signal.SIG_IGN)  # stopping is under way; a second Ctrl-C must not cut it short
+            signal.signal(number, signal.SIG_IGN)
         self.stop_all()
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_DFL)
 
     # -- Commands -----------------------------------------------------------------------------------------------------
 
@@ -265,7 +263,7 @@ class Processes:
             stderr=err,
             env=dict(self.environment),
             start_new_session=True,
-            preexec_fn=_end_with_parent if _LIBC is not None else None,  # noqa: PLW1509  this process has one thread
+            preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509  this process has one thread
         )
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
@@ -279,9 +277,17 @@ class Processes:
             raise Stopped(self._told)
 
 
-def _end_with_parent() -> None:
-    if _LIBC is not None:
+def _end_with(parent: int) -> Callable[[], None] | None:
+    """What a new process does first: ask to be told when its parent dies, and end if that has happened already."""
+    if _LIBC is None:
+        return None
+
+    def ask() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -29,8 +29,6 @@ from deploy.demo.processes import Finished, Processes
 
 OTHERS: Final = tuple(agency for agency in AGENCIES if agency != ASKER)
 QUESTION: Final = "agency.contact"
-UNTIL_HEARD_S: Final = 3.0
-"""Longest wait for a node's log to say what its ledger says already, seconds."""
 _NUMBER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A number as RFC 9562 section 5.7 writes it (UUID version 7)."""
 
@@ -436,8 +434,8 @@ class Teller:
 
     def _blind(self) -> Verdict:
         self._say(
-            "The Okonjo-Reyes family moved here. A neighbour rang; neither the police nor housing ever heard of them. Will"
-            " asking make them known?"
+            "The Okonjo-Reyes family moved here. A neighbour rang; neither the police nor housing have heard of"
+            " them. Will asking make them known?"
         )
         received, evaluations = self._received(), self._evaluations()
         strangers = [_typed(person, self.today) for person in self.county.strangers]
@@ -476,8 +474,8 @@ class Teller:
     def _protective(self) -> Verdict:
         self._say(
             "Weeks later a teacher sees bruises. There is reasonable cause to suspect that Jamie is suffering"
-            " significant harm, so social care makes enquiries under section 47 of the Children Act 1989. That is asked anew, with"
-            " its own reason, and does not need the family's agreement."
+            " significant harm, so social care makes enquiries under section 47 of the Children Act 1989. That is asked"
+            " anew, with its own reason, and does not need the family's agreement."
         )
         return judge_protective(self._ask("family-enquiry", self._family("s47_enquiry")))
 
