@@ -8,7 +8,7 @@
 * A withdrawal takes effect at its position. `ledger` reads the state inside the transaction that writes RELEASED, so no
   release follows a withdrawal in ledger order (T-CON-1).
 * Who signed what was checked before anything gets here. Whoever withdraws need not have captured: any agency may take a
-  withdrawal (LAW: accepted by any agency, on any channel).
+  withdrawal, by whatever way the family comes.
 * The broker holds scope, dates, signatures and tags. Names, commitments and salts never come here, except inside
   deliveries sealed to one agency, which are forgotten once they arrived (T-LNK-1).
 """
