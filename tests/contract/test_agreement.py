@@ -432,7 +432,7 @@ def same_first_and_dob(one: Description, other: Description) -> bool:
     return (other.first, other.dob) in {(one.first, one.dob), *firsts}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(PEOPLE, PEOPLE)
 def test_it_binds_nobody_of_another_first_name_or_birth_date(one: Description, other: Description) -> None:
     """T-CON-4: over pairs that differ by as little as records do, and as the second implementation says."""

@@ -237,7 +237,7 @@ def test_a_damaged_tile_is_named_and_never_hashed(tile: bytes) -> None:
         merkle.append(10, LEAVES[:1], tiles.read)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_a_changed_inclusion_proof_is_refused(data: st.DataObject) -> None:
     """T-AUD-5: another leaf, index, root or path is never accepted."""
@@ -265,7 +265,7 @@ def test_a_changed_inclusion_proof_is_refused(data: st.DataObject) -> None:
     assert [] == [name for name, case in cases.items() if merkle.verify_inclusion(*case)]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_a_changed_consistency_proof_is_refused(data: st.DataObject) -> None:
     """T-AUD-5: a head that does not extend the earlier one is never accepted."""

@@ -547,7 +547,7 @@ def test_the_broker_part_is_not_what_a_node_gets() -> None:
     assert [] == [word for word in ("housing", "66" * 32, RECORD, "not_assessed") if word in shown]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["core", "broker", "node"]), st.randoms(use_true_random=False))
 def test_any_part_is_refused_or_has_exactly_these_bytes(which: str, random: Random) -> None:
     """T-SEC-3: what is read can be written again to the same bytes, so nothing was passed over."""
@@ -565,7 +565,7 @@ def test_any_part_is_refused_or_has_exactly_these_bytes(which: str, random: Rand
     assert data == write(read)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(["core", "broker_part", "signature", "node_digests", "part", "salt", "payload"]),
     st.binary(max_size=100),
