@@ -83,9 +83,8 @@ def ask(
     inquiry, names = people.inquiry(value)
     told, token = load(home), read_token(token_file)
     with _keeping(save) as keep:
-        started = time.monotonic()
-        outcome = asyncio.run(_ask(told, token, inquiry))
-        found = as_object(outcome) | {"elapsed_ms": round((time.monotonic() - started) * 1000)}
+        outcome, elapsed_ms = asyncio.run(_ask(told, token, inquiry))
+        found = as_object(outcome) | {"elapsed_ms": elapsed_ms}
         keep(found)
     if as_json:
         show(found)
@@ -114,12 +113,14 @@ def _keeping(path: Path | None) -> Iterator[Callable[[object], None]]:
             raise
 
 
-async def _ask(told: "NodeSettings", token: str, inquiry: "Inquiry") -> "Outcome":
+async def _ask(told: "NodeSettings", token: str, inquiry: "Inquiry") -> "tuple[Outcome, int]":
+    """The outcome, and how long it took from the sign-in to the checked proof, milliseconds."""
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from agency_node import __main__ as parts
     from agency_node import asking
 
+    started = time.monotonic()
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), console=err, transient=True, disable=not err.is_terminal
     )
@@ -130,4 +131,5 @@ async def _ask(told: "NodeSettings", token: str, inquiry: "Inquiry") -> "Outcome
             bar.update(task, description=f"Asking: {done} of {asked} agencies heard")
 
         async with parts.desk(told, token, heard) as desk:
-            return await asking.ask(desk.asker, inquiry, desk.caller_token, desk.role, desk.ask)
+            outcome = await asking.ask(desk.asker, inquiry, desk.caller_token, desk.role, desk.ask)
+    return outcome, round((time.monotonic() - started) * 1000)
