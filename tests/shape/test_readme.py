@@ -1,7 +1,13 @@
 """What the README files say can be done and found here can be done and found."""
 
+import os
 import re
 import shlex
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +20,18 @@ PAGES: Final = [path for path, _ in text_files() if path.suffix == ".md" and pat
 ]
 
 _BLOCK: Final = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_HERE: Final = re.compile(r"<<'(\w+)'\n.*?\n\1$", re.MULTILINE | re.DOTALL)
+"""A file that a block writes out in full: none of it is a command."""
+
+_UNTIL: Final = re.compile(r"^until (.*); do sleep \d+; done$")
+
 _NAMED: Final = re.compile(r"`([\w.*{},-]*(?:/[\w.*{},-]*)*)`")
 _ENDINGS: Final = (".py", ".md", ".proto", ".toml", ".yaml", ".json", ".rego", ".txt", ".sqlite", ".csv", ".service")
 
 MADE_WHEN_RUN: Final = frozenset(
     {
         "directory.json",
+        "police.bundle.json",
         "police.sqlite",
         "social_care.sqlite",
         "tenancy.csv",
@@ -35,12 +47,15 @@ def _commands(page: Path) -> list[str]:
     text = (ROOT / page).read_text(encoding="utf-8")
 
     return [
-        line.split(" #")[0].strip()
+        _UNTIL.sub(r"\1", line.split(" #")[0].strip())
         for block in _BLOCK.findall(text)
-        for line in block.replace("\\\n", " ").splitlines()
+        for line in _HERE.sub("", block.replace("\\\n", " ")).splitlines()
         if line.strip() and not line.startswith("#")
     ]
 
+
+PLAIN: Final = ("cp", "cat", "echo", "kill", "sleep")
+"""Commands of any system."""
 
 COMMANDS: Final = [(str(page), command) for page in PAGES for command in _commands(page)]
 
@@ -87,7 +102,7 @@ def test_every_command_on_a_page_exists(page: str, command: str) -> None:
         assert words[2] in {"pytest", "venv", "pip"} or any(file.exists() for file in files), page
         assert [] == [path for path in paths if not (ROOT / path).exists()], page
     else:
-        assert program in {"git", "cd", "mypy", "ruff", "lint-imports"}, page
+        assert program in {"git", "cd", "mypy", "ruff", "lint-imports", *PLAIN}, page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -110,3 +125,87 @@ def test_there_are_pages_and_commands_to_check() -> None:
     """Control: an empty list would pass everything above."""
     assert len(PAGES) >= 5
     assert len(COMMANDS) >= 5
+
+
+# -- What README.md says to do by hand, done ---------------------------------------------------------------------------
+
+
+def _by_hand() -> tuple[str, str]:
+    """The blocks of README.md that found a federation, and those that go on from there with running processes."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Found a federation by hand\n")[2].partition("\n## ")[0]
+    blocks = _BLOCK.findall(section)
+    running = [" serve " in block for block in blocks].index(True)
+
+    return "".join(blocks[:running]), "".join(blocks[running:])
+
+
+def _run(folder: Path, script: str, limit_s: float) -> str:
+    """Run the lines as a person would, one after the other until one fails; nothing that they start stays.
+
+    Returns:
+        What they said.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("ACCORD_")}
+    kept |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}", "COLUMNS": "110"}
+    heard = folder / "heard.log"
+    with heard.open("wb") as sink:
+        process = subprocess.Popen(
+            ["bash", "-exuo", "pipefail", "-c", script],
+            cwd=folder,
+            env=kept,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(limit_s)
+        finally:
+            # The group has the number of its first process, and is still there as long as anything of it is.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    said = heard.read_text("utf-8", errors="replace")
+
+    assert code == 0, said
+    return said
+
+
+def _move_to_free_ports(folder: Path) -> None:
+    """Tests run beside whatever else uses the ports that the programs choose by themselves."""
+    with closing(socket.socket()) as one, closing(socket.socket()) as other:
+        for listener in (one, other):
+            listener.bind(("127.0.0.1", 0))
+        ports = {"7443": str(one.getsockname()[1]), "7444": str(other.getsockname()[1])}
+    for settings in folder.glob("*/*.toml"):
+        text = settings.read_text("utf-8")
+        settings.write_text(re.sub(r":(7443|7444)\b", lambda found: f":{ports[found[1]]}", text), "utf-8")
+
+
+def test_a_federation_can_be_founded_as_the_page_says(tmp_path: Path) -> None:
+    """The first thing that somebody does with Accord by hand must not fail."""
+    said = _run(tmp_path, _by_hand()[0], 180)
+
+    assert "spiffe://midshire/agency/police is in" in said
+    assert "The mapping fits" in said
+    assert (tmp_path / "broker" / "policy.tar.gz").stat().st_size > 0
+
+
+@pytest.mark.prove
+def test_a_question_can_be_asked_as_the_page_says(tmp_path: Path) -> None:
+    """From empty folder to checked proof with nothing but what the page says."""
+    founding, running = _by_hand()
+    _run(tmp_path, founding, 180)
+    _move_to_free_ports(tmp_path)
+    said = _run(tmp_path, running, 300)
+
+    assert "1 of 1 agency answered" in said
+    assert "the proof was checked here" in said
+    assert said.count("The ledger holds") == 2
+
+
+def test_a_line_that_fails_is_found(tmp_path: Path) -> None:
+    """Control: a script that went on after a failure would show nothing."""
+    with pytest.raises(AssertionError):
+        _run(tmp_path, "accord-node join --home nobody nothing.json\necho on\n", 60)
