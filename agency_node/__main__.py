@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -45,6 +45,19 @@ if TYPE_CHECKING:
 
 CALL_S: Final = 10.0
 """Longest wait for one call of the asking side, seconds."""
+STEWARD_OPTIONS: Final = (
+    # A request of 64 KiB, with room for its frame.
+    ("grpc.max_receive_message_length", 128 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 128),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # A certificate is looked at when a connection begins: one that ran out or was withdrawn since ends with it.
+    ("grpc.max_connection_age_ms", 3_600_000),
+    ("grpc.max_connection_age_grace_ms", 15_000),
+    ("grpc.so_reuseport", 0),
+)
 INDEX_S: Final = 600.0
 """Longest wait for the tokens of one batch of an index, seconds."""
 
@@ -238,7 +251,14 @@ async def _told_to_stop() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    loop.set_exception_handler(_unheard)
     await stopping.wait()
+
+
+def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say that a task failed whose outcome nobody awaits; asyncio itself would print the text of it (T-PRV-1)."""
+    kind = type(context["exception"]).__name__ if "exception" in context else ""
+    log.error(Event.RPC_FAILED, method="task", reason="INTERNAL", kind=kind)
 
 
 # -- The index --------------------------------------------------------------------------------------------------------
@@ -496,7 +516,7 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
     from grpc_health.v1._async import HealthServicer
 
-    from agency_node import keyserver
+    from agency_node import keyserver, tls
     from agency_node.gate import Gate, peer_of
 
     directory = PinnedDirectory(settings)
@@ -505,7 +525,7 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
         "accord.v1.KeyService": frozenset({"agency"}),
         "grpc.health.v1.Health": frozenset({"agency", "broker", "steward"}),
     }
-    server = grpc.aio.server(interceptors=[Gate(directory.current, allow)])
+    server = grpc.aio.server(interceptors=[Gate(directory.current, allow)], options=STEWARD_OPTIONS)
     counters = keyserver.StoredCounters(settings.database)
     heads = keyserver.StoredHeads(settings.database)
     key_server = keyserver.KeyServer(
@@ -523,11 +543,7 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
-    credentials = grpc.ssl_server_credentials(
-        [(keys.read_private(settings.tls_key), keys.read(settings.tls_certificate))],
-        keys.read(settings.ca),
-        require_client_auth=True,
-    )
+    credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)
     await server.start()
     listening_on = f"{settings.listen.rpartition(':')[0]}:{port}"

@@ -39,7 +39,11 @@ class DirectoryFile:
         self._directory = self._read()
 
     def current(self) -> Directory:
-        """The directory in force. A changed file that is not valid is refused, logged, and the one in force stays."""
+        """The directory in force. A changed file that is not valid is refused, logged, and the one in force stays.
+
+        Raises:
+            BadDirectory: The one in force has run out meanwhile.
+        """
         stamp = self._stat()
         if stamp != self._stamp:
             self._stamp = stamp
@@ -47,6 +51,8 @@ class DirectoryFile:
                 self._directory = self._read()
             except Problem as problem:
                 log.warning(Event.DIRECTORY_REFUSED, reason=problem.reason)
+        if not self._directory.current(self._now_ns()):
+            raise BadDirectory(f"{self._path} has run out; get the newest one from the federation's operator")
         return self._directory
 
     def _read(self) -> Directory:

@@ -34,6 +34,8 @@ class Event(StrEnum):
     SERVICE_STOPPED = auto()
     DIRECTORY_READ = auto()
     DIRECTORY_REFUSED = auto()
+    CERTIFICATE_READ = auto()
+    CERTIFICATE_REFUSED = auto()
     CERTIFICATE_EXPIRES_SOON = auto()
     POLICY_RECEIVED = auto()
     POLICY_FAILED = auto()
@@ -69,6 +71,8 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.SERVICE_STOPPED: frozenset({"cause"}),
         Event.DIRECTORY_READ: frozenset({"directory_version", "agencies"}),
         Event.DIRECTORY_REFUSED: frozenset({"reason"}),
+        Event.CERTIFICATE_READ: frozenset({"expires_at"}),
+        Event.CERTIFICATE_REFUSED: frozenset({"reason"}),
         Event.CERTIFICATE_EXPIRES_SOON: frozenset({"expires_at"}),
         Event.POLICY_RECEIVED: frozenset({"policy", "chunks"}),
         Event.POLICY_FAILED: frozenset({"query_id", "reason", "policy"}),

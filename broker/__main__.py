@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -27,7 +27,7 @@ from accord.v1 import (
     keys_pb2_grpc,
     node_pb2_grpc,
 )
-from broker import decide, events, keys, keyserver, metrics, service
+from broker import decide, events, keys, keyserver, metrics, service, tls
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
 from broker.decide import Decider, Facts, Rules
@@ -68,6 +68,9 @@ OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # A certificate is looked at when a connection begins: one that ran out or was withdrawn since ends with it.
+    ("grpc.max_connection_age_ms", 3_600_000),
+    ("grpc.max_connection_age_grace_ms", 15_000),
     ("grpc.so_reuseport", 0),
 )
 HEALTH_EVERY_S: Final = 5.0
@@ -212,11 +215,7 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
     keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    credentials = grpc.ssl_server_credentials(
-        [(keys.read_private(settings.tls_key), keys.read(settings.tls_certificate))],
-        keys.read(settings.ca),
-        require_client_auth=True,
-    )
+    credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)
     await server.start()
     if settings.metrics is not None:
@@ -283,9 +282,18 @@ async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -
             # The empty question has no targets: an engine that works decides it, one that does not raises.
             able = False
             log.error(Event.LEDGER_FAILED, reason=problem.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not leave SERVING standing
+            able = False
+            log.error(Event.RPC_FAILED, method="health", reason="INTERNAL", kind=type(error).__name__)
         serving = health_pb2.HealthCheckResponse.SERVING if able else health_pb2.HealthCheckResponse.NOT_SERVING
         await health.set("", serving)
         await asyncio.sleep(HEALTH_EVERY_S)
+
+
+def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say that a task failed whose outcome nobody awaits; asyncio itself would print the text of it (T-PRV-1)."""
+    kind = type(context["exception"]).__name__ if "exception" in context else ""
+    log.error(Event.RPC_FAILED, method="task", reason="INTERNAL", kind=kind)
 
 
 async def serve(settings: BrokerSettings) -> None:
@@ -296,5 +304,6 @@ async def serve(settings: BrokerSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    loop.set_exception_handler(_unheard)
     async with running(settings):
         await stopping.wait()

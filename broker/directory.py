@@ -43,7 +43,11 @@ class DirectoryFile:
         return self._data
 
     def current(self) -> Directory:
-        """The directory in force. A changed file that is not valid is refused, logged, and the one in force stays."""
+        """The directory in force. A changed file that is not valid is refused, logged, and the one in force stays.
+
+        Raises:
+            BadDirectory: The one in force has run out meanwhile.
+        """
         stamp = self._stat()
         if stamp != self._stamp:
             self._stamp = stamp
@@ -51,6 +55,8 @@ class DirectoryFile:
                 self._data, self._directory = self._read()
             except (keys.BadFile, BadDirectory, DirectoryOlder) as problem:
                 log.warning(Event.DIRECTORY_REFUSED, reason=problem.reason)
+        if not self._directory.current(self._now_ns()):
+            raise BadDirectory(f"{self._path} has run out; get the newest one from the federation's operator")
         return self._directory
 
     def _read(self) -> tuple[bytes, Directory]:
