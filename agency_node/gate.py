@@ -1,12 +1,14 @@
 """What every call passes before anything of ours runs, and every failure on its way out.
 
-    certificate -> Peer -> allow list -> deadline -> no unknown fields -> servicer -> Problem -> status
+    certificate -> Peer -> allow list -> deadline -> message -> servicer -> Problem -> status
 
 Of the processes here only the steward listens, and it serves single calls only.
 
 A `Problem` becomes its gRPC status with `ErrorInfo{reason, domain}` (and the
 field it names, if any); anything else becomes INTERNAL without text, because
-the text of a KeyError or of an SQL error may hold what must not leave.
+the text of a KeyError or of an SQL error may hold what must not leave. Bytes are
+read as a message here and not by the library, which would answer malformed ones
+with UNKNOWN and the text of its exception.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,12 +21,12 @@ import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from accord.directory import BadCertificate, Directory, speaker
+from accord.directory import BadCertificate, Directory, UnknownAgency, speaker
 from accord.reasons import DOMAIN, REASONS, Problem
 from agency_node.events import Event, log
 
@@ -42,7 +44,7 @@ class DeadlineMissing(Problem):
 
 
 class BadRequest(Problem):
-    """The message has fields that the contract does not know, or lacks some."""
+    """The message is malformed, has fields that the contract does not know, or lacks some."""
 
     reason = "BAD_REQUEST"
 
@@ -74,14 +76,17 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -
     certificate, and for an agency that its key is the one in the agency's own signed row.
 
     Raises:
-        BadCertificate: No certificate, or one that names no member of this federation.
+        BadCertificate: No certificate, or one that names nobody who is, or still is, a member of this federation.
         WrongAgency: The certificate's key is not the one that the directory lists for the agency.
     """
     pem = context.auth_context().get("x509_pem_cert")
     if not pem:
         raise BadCertificate("the call came without a certificate")
     certificate = _der(next(iter(pem)))
-    member = speaker(certificate, directory)
+    try:
+        member = speaker(certificate, directory)
+    except UnknownAgency as error:
+        raise BadCertificate("the certificate is of an agency that the directory does not list") from error
     return Peer(member.role, member.agency, certificate)
 
 
@@ -99,6 +104,20 @@ def refuse_unknown_fields(message: Message) -> None:
         if field.type == field.TYPE_MESSAGE:
             for item in value if field.is_repeated else (value,):
                 refuse_unknown_fields(item)
+
+
+def read_message(data: bytes, parse: Callable[[bytes], Message]) -> Message:
+    """Read the bytes of a request.
+
+    Raises:
+        BadRequest: They are not a message of this kind, or it has a field that the contract does not know.
+    """
+    try:
+        message = parse(data)
+    except DecodeError as error:
+        raise BadRequest("the request is not a message of its kind") from error
+    refuse_unknown_fields(message)
+    return message
 
 
 def status_of(error: BaseException) -> status_pb2.Status:
@@ -137,10 +156,12 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
     ) -> Any:
         """Wrap the handler of one method."""
         handler = await continuation(details)
-        if handler is None:
+        if handler is None or handler.request_streaming or handler.response_streaming:
+            # A stream would pass by everything below; nothing here serves one, save what a library brings along.
             return None
         method = str(details.method)
-        return handler._replace(unary_unary=self._unary(method, handler.unary_unary))
+        guarded = self._unary(method, handler.unary_unary, handler.request_deserializer)
+        return handler._replace(unary_unary=guarded, request_deserializer=None)
 
     def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         service = method.split("/")[1]
@@ -150,12 +171,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         if context.time_remaining() is None:
             raise DeadlineMissing("the call has no deadline")
 
-    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    def _unary(
+        self, method: str, behaviour: Callable[..., Awaitable[Any]], parse: Callable[[bytes], Message]
+    ) -> Callable[..., Awaitable[Any]]:
+        async def guarded(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 self._admit(method, context)
-                refuse_unknown_fields(request)
-                return await behaviour(request, context)
+                return await behaviour(read_message(data, parse), context)
             except Exception as error:  # noqa: BLE001  # the one place where everything unknown loses its text
                 await self._abort(method, context, error)
 

@@ -1,30 +1,38 @@
 """What every call passes before anything of ours runs, and every failure on its way out.
 
-    certificate -> Peer -> allow list -> deadline -> no unknown fields -> servicer -> Problem -> status
+    certificate -> Peer -> allow list -> deadline -> room -> message -> servicer -> Problem -> status
 
 A `Problem` becomes its gRPC status with `ErrorInfo{reason, domain}` (and the
 field it names, if any); anything else becomes INTERNAL without text, because
-the text of a KeyError or of an SQL error may hold what must not leave.
+the text of a KeyError or of an SQL error may hold what must not leave. Bytes are
+read as a message here and not by the library, which would answer malformed ones
+with UNKNOWN and the text of its exception.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from accord.directory import BadCertificate, Directory, speaker
+from accord.directory import BadCertificate, Directory, UnknownAgency, speaker
 from accord.reasons import DOMAIN, REASONS, Problem
 from broker.events import Event, log
+from broker.stages import RateLimited
+
+BULKHEAD: Final = 128
+"""Most calls that one member may have under way, its stream apart: the flood of one must not drown the others."""
 
 
 class NotAllowed(Problem):
@@ -40,7 +48,7 @@ class DeadlineMissing(Problem):
 
 
 class BadRequest(Problem):
-    """The message has fields that the contract does not know, or lacks some."""
+    """The message is malformed, has fields that the contract does not know, or lacks some."""
 
     reason = "BAD_REQUEST"
 
@@ -72,14 +80,17 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -
     certificate, and for an agency that its key is the one in the agency's own signed row.
 
     Raises:
-        BadCertificate: No certificate, or one that names no member of this federation.
+        BadCertificate: No certificate, or one that names nobody who is, or still is, a member of this federation.
         WrongAgency: The certificate's key is not the one that the directory lists for the agency.
     """
     pem = context.auth_context().get("x509_pem_cert")
     if not pem:
         raise BadCertificate("the call came without a certificate")
     certificate = _der(next(iter(pem)))
-    member = speaker(certificate, directory)
+    try:
+        member = speaker(certificate, directory)
+    except UnknownAgency as error:
+        raise BadCertificate("the certificate is of an agency that the directory does not list") from error
     return Peer(member.role, member.agency, certificate)
 
 
@@ -99,6 +110,20 @@ def refuse_unknown_fields(message: Message) -> None:
                 refuse_unknown_fields(item)
 
 
+def read_message(data: bytes, parse: Callable[[bytes], Message]) -> Message:
+    """Read the bytes of a request.
+
+    Raises:
+        BadRequest: They are not a message of this kind, or it has a field that the contract does not know.
+    """
+    try:
+        message = parse(data)
+    except DecodeError as error:
+        raise BadRequest("the request is not a message of its kind") from error
+    refuse_unknown_fields(message)
+    return message
+
+
 def status_of(error: BaseException) -> status_pb2.Status:
     """The status that a failure becomes.
 
@@ -113,6 +138,12 @@ def status_of(error: BaseException) -> status_pb2.Status:
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
     return status_pb2.Status(code=entry.status, message=entry.title, details=[detail])
+
+
+async def _messages(stream: AsyncIterator[bytes], parse: Callable[[bytes], Message]) -> AsyncIterator[Message]:
+    """The messages of a stream; a malformed one ends it for whoever reads."""
+    async for data in stream:
+        yield read_message(data, parse)
 
 
 class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
@@ -132,6 +163,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         self._directory = directory
         self._allow = allow
         self._without_deadline = without_deadline
+        self._under_way: Counter[str] = Counter()
 
     async def intercept_service(
         self,
@@ -144,38 +176,57 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
             return None
         method = str(details.method)
         if handler.response_streaming:
-            stream = self._stream(method, handler.stream_stream or handler.unary_stream)
+            stream = self._stream(method, handler.stream_stream or handler.unary_stream, handler.request_deserializer)
             kind = "stream_stream" if handler.request_streaming else "unary_stream"
-            return handler._replace(**{kind: stream})
-        return handler._replace(unary_unary=self._unary(method, handler.unary_unary))
+            return handler._replace(**{kind: stream, "request_deserializer": None})
+        guarded = self._unary(method, handler.unary_unary, handler.request_deserializer)
+        return handler._replace(unary_unary=guarded, request_deserializer=None)
 
-    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    @contextlib.contextmanager
+    def _admitted(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[None]:
+        peer = self._admit(method, context)
+        if method in self._without_deadline:
+            yield
+            return
+        member = f"{peer.role}/{peer.agency}"
+        if self._under_way[member] >= BULKHEAD:
+            raise RateLimited("this member has too many calls under way")
+        self._under_way[member] += 1
+        try:
+            yield
+        finally:
+            self._under_way[member] -= 1
+
+    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
         service = method.split("/")[1]
         peer = peer_of(context, self._directory())
         if peer.role not in self._allow.get(method, self._allow.get(service, frozenset())):
             raise NotAllowed(f"{peer.role} may not call {service}")
         if method not in self._without_deadline and context.time_remaining() is None:
             raise DeadlineMissing("the call has no deadline")
+        return peer
 
-    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    def _unary(
+        self, method: str, behaviour: Callable[..., Awaitable[Any]], parse: Callable[[bytes], Message]
+    ) -> Callable[..., Awaitable[Any]]:
+        async def guarded(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                refuse_unknown_fields(request)
-                return await behaviour(request, context)
+                with self._admitted(method, context):
+                    return await behaviour(read_message(data, parse), context)
             except Exception as error:  # noqa: BLE001  # the one place where everything unknown loses its text
                 await self._abort(method, context, error)
 
         return guarded
 
-    def _stream(self, method: str, behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    def _stream(
+        self, method: str, behaviour: Callable[..., AsyncIterator[Any]], parse: Callable[[bytes], Message]
+    ) -> Callable[..., AsyncIterator[Any]]:
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                self._admit(method, context)
-                if isinstance(request, Message):
-                    refuse_unknown_fields(request)
-                async for response in behaviour(request, context):
-                    yield response
+                with self._admitted(method, context):
+                    asked = read_message(request, parse) if isinstance(request, bytes) else _messages(request, parse)
+                    async for response in behaviour(asked, context):
+                        yield response
             except Exception as error:  # noqa: BLE001  # as above
                 await self._abort(method, context, error)
 
