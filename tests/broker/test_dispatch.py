@@ -286,7 +286,7 @@ def test_a_silent_node_does_not_hold_up_the_others(federation: trust.Federation)
 
 
 def test_a_question_is_asked_once_more_on_the_next_stream(federation: trust.Federation) -> None:
-    """DESIGN section 2: a stream that breaks costs nothing if the node is back inside the deadline."""
+    """T-NET-1: a stream that breaks costs nothing if the node is back inside the deadline."""
 
     async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> tuple[Answers, int]:
         await simulated.attach(sessions, ["police"])

@@ -5,16 +5,16 @@ from typing import Final
 
 from tests.shape.tree import ROOT, text_files
 
-_ID: Final = re.compile(r"\bT-(?:AUD|CON|POL|LNK|NET|SEC|PRV|OPS)-\d+\b")
+_ID: Final = re.compile(r"\b(?:T-(?:AUD|CON|POL|LNK|NET|SEC|PRV|OPS)-\d+|LAW-\d+)\b")
 
-MOST_PENDING: Final = 12
+MOST_PENDING: Final = 9
 """How many numbers may still wait for a test. Lower it when the list gets shorter; it is never raised."""
 
 
 def _register() -> list[str]:
     text = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
 
-    return re.findall(r"^\| (T-[A-Z]{3}-\d+) \|", text, re.MULTILINE)
+    return re.findall(r"^\| (T-[A-Z]{3}-\d+|LAW-\d+) \|", text, re.MULTILINE)
 
 
 def _cited_by_tests() -> set[str]:
