@@ -236,7 +236,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         if isinstance(error, grpc.aio.AbortError):
             raise error
         status = status_of(error)
-        reason = error.reason if isinstance(error, Problem) else "INTERNAL"
+        reason = error.reason if isinstance(error, Problem) and error.reason in REASONS else "INTERNAL"
         kind = "" if isinstance(error, Problem) else type(error).__name__
         log.info(Event.RPC_FAILED, method=method.rsplit("/", 1)[1], reason=reason, kind=kind)
         told = rpc_status.to_status(status)
