@@ -20,7 +20,7 @@ DECISION = jsonschema_rs.Draft202012Validator(json.loads(shipped().files["schema
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_a_story_ends_as_it_is_told(path: Path) -> None:
-    """The whole document, not only the word allow."""
+    """T-POL-1: the whole decision is the one written down, not only the word allow."""
     case = json.loads(path.read_text())
     found = {"by_target": unsafe_ask(case["input"])}
     if os.environ.get("ACCORD_REWRITE") == "1":

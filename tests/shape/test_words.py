@@ -16,7 +16,7 @@ FORBIDDEN: Final = {
     "something left undone": r"\b(TOD[O]|FIXM[E]|XX[X])\b|pragma: no cove[r]",
     "how it was written": r"\b(A[I]|LL[M]s?)\b|(?i:clau[d]e|anthropi[c]|open[a]i|chatgp[t]|copilo[t]|\.\./share[d])",
     "a page that is not part of the project": (
-        r"\b(DESIG[N]|LINKAG[E]|LA[W]|STYL[E]|INVARIANT[S]|MISSIO[N]|DEPENDENCIE[S]|BRIE[F])\b(?!-\d)"
+        r"\b(DESIG[N]|LINKAG[E]|LA[W]|STYL[E]|INVARIANT[S]|MISSIO[N]|DEPENDENCIE[S]|BRIE[F])\b(?!-)"
     ),
 }
 
