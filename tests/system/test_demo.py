@@ -122,7 +122,7 @@ def test_the_story_is_told_and_every_step_is_as_it_should_be(
     assert all(step["detail"] for step in outcome["steps"])
     assert set(PHASES) == set(outcome["phases"])
     assert 0 < outcome["peak_pss_mib"] <= PSS_MIB
-    assert 8 == sum(len(step["question_ms"]) for step in outcome["steps"])
+    assert 7 == sum(len(step["question_ms"]) for step in outcome["steps"])
     assert "\x1b[" not in said
     assert [] == running_in(tmp_path)
     assert ["outcome.json"] == [one.name for one in tmp_path.iterdir()]
