@@ -32,6 +32,7 @@ MADE_WHEN_RUN: Final = frozenset(
     {
         "directory.json",
         "police.bundle.json",
+        "request.json",
         "police.sqlite",
         "social_care.sqlite",
         "tenancy.csv",
