@@ -1,6 +1,6 @@
 """The values passed from step to step while one question is answered.
 
-    Received -> Admitted -> Allowed -> Found per slot -> Given
+    Received -> Admitted -> Opened, for each slot that means somebody here -> Given
 
 Each is frozen. Imports nothing of the node's.
 """

@@ -1,6 +1,6 @@
 """The values passed from step to step while one question is carried.
 
-    Asked -> Permit | Refusal -> Opened -> Answers -> Released
+    Asked -> Permit | Refusal -> Opened -> Answers -> Composed -> Released
 
 Each is frozen, and each is made only by the step before the one that needs it,
 so that leaving out policy, ledger or release is a type error. Imports nothing
