@@ -131,7 +131,7 @@ class Inquiry:
     question: str
     purpose: str
     people: tuple[Person, ...]
-    case_reference: str
+    case_reference: str = field(repr=False)
     targets: tuple[str, ...] = ()
     gateways: Mapping[str, str] | None = None
     urgency: str = "routine"
@@ -298,8 +298,8 @@ class Tokenised:
 
     person: Person
     sent: Description
-    tokens: tuple[tuple[str, bytes], ...]
-    tags: tuple[bytes, ...]
+    tokens: tuple[tuple[str, bytes], ...] = field(repr=False)
+    tags: tuple[bytes, ...] = field(repr=False)
 
 
 async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, ...]:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,7 +169,9 @@ def export(store: Store, directory: Path, note: str, progress: Callable[[int, in
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise FileExistsError(f"{directory} is not empty")
-    with store.reader.connect() as connection, (directory / "bodies.jsonl").open("w", encoding="utf-8") as bodies:
+    # The records are for fewer readers than the tree: for this user only, until somebody decides otherwise.
+    private = os.open(directory / "bodies.jsonl", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with store.reader.connect() as connection, os.fdopen(private, "w", encoding="utf-8") as bodies:
         if tree.count(connection) < size:
             raise ValueError(f"the ledger holds fewer than {size} entries")
         read = tree.TileCache().at(size, tree.reader(connection))

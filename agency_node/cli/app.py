@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -125,7 +126,21 @@ def failing(command: Callable[..., Any]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         err.print("Stopped.")
         return 1
+    except Exception as error:  # noqa: BLE001  # its text may hold what was typed or read, so only kind and place are said
+        return explain(_unforeseen(error), "--json" in sys.argv)
     return 0
+
+
+class Unforeseen(Problem):
+    """A mistake in this program, by its kind and place."""
+
+    reason = "INTERNAL"
+
+
+def _unforeseen(error: Exception) -> Unforeseen:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return Unforeseen(f"{type(error).__name__}{place}")
 
 
 def _usage(error: TyperException, as_json: bool) -> int:

@@ -98,6 +98,8 @@ def export(
             head = tree.head(connection)
         if head is None or not head.note:
             raise typer.BadParameter("the ledger is empty")
+        if folder.exists() and any(folder.iterdir()):
+            raise typer.BadParameter(f"{folder} is not empty")
         with _progress() as bar:
             task = bar.add_task("Writing entries", total=head.size)
             written = fsck.export(store, folder, head.note, lambda done, total: bar.update(task, completed=done))

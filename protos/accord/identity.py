@@ -76,9 +76,9 @@ class BadDescription(Problem):
         super().__init__(f"{field} cannot be used. {self.cure}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Description:
-    """One person, normalised. An empty string means not known.
+    """One person, normalised. An empty string means not known. Written out it says nothing, wherever that happens.
 
     Attributes:
         first: First name; the parts of a double name apart by one space.

@@ -1,6 +1,6 @@
 """What lies inside one locked slot of an envelope: only a node that holds the person ever reads it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from accord import canonical
@@ -58,11 +58,11 @@ class Content:
     """
 
     ref: str
-    description: bytes
+    description: bytes = field(repr=False)
     role: str
     age_band: str
-    subject_tags: tuple[bytes, ...]
-    agreement: AgreementProof | None
+    subject_tags: tuple[bytes, ...] = field(repr=False)
+    agreement: AgreementProof | None = field(repr=False)
 
 
 def content_bytes(content: Content) -> bytes:

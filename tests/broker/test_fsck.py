@@ -478,6 +478,11 @@ def test_bodies_lie_beside_the_tree_and_belong_to_it(exported: Path) -> None:
         assert (number, entry) == (found["index"], first[number * 35 + 2 : number * 35 + 35])
 
 
+def test_exported_records_are_for_one_user_only(exported: Path) -> None:
+    """T-PRV-1: the tree is for everybody; what the records say is for fewer."""
+    assert 0o600 == (exported / "bodies.jsonl").stat().st_mode & 0o777
+
+
 def test_an_export_never_mixes_with_another(whole: Path, exported: Path) -> None:
     """Two exports in one directory would verify as neither."""
     store = open_for_reading(whole)
