@@ -252,7 +252,7 @@ def test_no_fault_becomes_a_no(federation: trust.Federation) -> None:
 
 @pytest.mark.prove
 def test_no_fault_becomes_a_no_in_two_thousand_trials(federation: trust.Federation) -> None:
-    """T-NET-1: as above, tier C; zero of 2,000 bounds the rate below 0.15 % at 95 %."""
+    """T-NET-1: as above, many times over; zero of 2,000 bounds the rate below 0.15 % at 95 %."""
     seed = int(os.environ.get("SEED", SEED))
     noes, unnamed, count = trials(federation, 250, seed)
     print(f"T-NET-1 no_from_fault={noes} of {count} partial_results_naming={count - unnamed} seed={seed}")
