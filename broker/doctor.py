@@ -136,7 +136,7 @@ def examine(settings: BrokerSettings, now_ns: int) -> tuple[Row, ...]:
     done.look("keys", lambda: _keys(settings, file().current()))
     certificate = done.look("certificate", lambda: _certificate(settings, file().current(), now_ns))
     done.look("clock", lambda: _clock(file().current(), certificate(), now_ns))
-    done.look("policy", lambda: _policy(settings, file()))
+    done.look("policy", lambda: _policy(settings, file))
     database = done.look("database", lambda: _database(settings))
     done.look("ledger", lambda: _ledger(database(), file().current()))
     done.look("serving", lambda: (_serving(settings, file().current()), True))
@@ -203,10 +203,10 @@ def _clock(directory: Directory, certificate: x509.Certificate, now_ns: int) -> 
     return "not behind what the federation signed", True
 
 
-def _policy(settings: BrokerSettings, file: DirectoryFile) -> tuple[str, bool]:
+def _policy(settings: BrokerSettings, file: _Part[DirectoryFile]) -> tuple[str, bool]:
     if not settings.policy_bundle.exists():
         raise Unwell("there is no policy bundle", "Build and sign one: accord-broker policy build.")
-    policy = load_policy(settings.policy_bundle, file)
+    policy = load_policy(settings.policy_bundle, file())
     policy.rules.engine.close()
     return f"revision {policy.revision[:12]}, {len(policy.rules.catalogue.questions)} questions, signed", True
 

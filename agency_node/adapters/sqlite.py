@@ -305,7 +305,7 @@ class SqliteSource:
 def refused(connection: sqlite3.Connection) -> bool:
     """Whether a connection refuses to write. A table of its own that nobody else could see is what it tries to make."""
     try:
-        connection.execute("CREATE TEMP TABLE accord_doctor (nothing INTEGER)")
+        connection.execute("CREATE TEMP TABLE accord_doctor (tried INTEGER)")
     except sqlite3.Error:
         return True
     connection.execute("DROP TABLE temp.accord_doctor")

@@ -1,4 +1,4 @@
-"""A federation that runs in a thread of its own for all tests here, and the two programs as a person starts them."""
+"""A federation in a thread of its own for all tests of a file, and the two programs as a person starts them."""
 
 import asyncio
 import io
@@ -6,20 +6,31 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-import structlog
 
+from accord.bundle import open_bundle
 from agency_node import cli as node_cli
+from agency_node import events as node_events
+from agency_node.service import RulesInForce
+from agency_node.store import open_store
 from broker import cli as broker_cli
+from broker import events as broker_events
+from broker import policy
+from deploy.demo.identity_provider import IdentityProvider
 from tests.world import stack as worlds
+from tests.world import trust
 
 BESIDE: Final = Path(sys.executable).parent
 START_S: Final = 120
+POLICIES: Final = Path(__file__).parents[2] / "policies"
+NOBODY: Final = "localhost:9"
+"""Where nothing listens (the discard port, RFC 863)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +74,13 @@ def start(*words: str | Path, told: str = "", also: Mapping[str, str] | None = N
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
-    """Runs one of the two programs' `main` in this process, which takes a tenth of the time; otherwise as `start`."""
+    """Runs one of the two programs' `main` in this process, which takes a tenth of the time; otherwise as `start`.
+
+    A command sets how its process logs, so this is not for tests in which a federation lives in this process too.
+    """
     for name in list(os.environ):
         if name.startswith("ACCORD_"):
             monkeypatch.delenv(name)
-    # A command sets how it logs; the federation in the other thread keeps its own way.
-    logging = structlog.get_config()
 
     def here(*words: str | Path, told: str = "", also: Mapping[str, str] | None = None) -> Said:
         with monkeypatch.context() as patch:
@@ -84,12 +96,50 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Said(ended.value.code, said.out, said.err)
 
     yield here
-    structlog.configure(**logging)
+    node_events.configure(strict=True)
+    broker_events.configure(strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An agency's home that has joined and has its rules, in a federation where nothing runs."""
+
+    home: Path
+    federation: trust.Federation
+    providers: dict[str, IdentityProvider]
+
+    def token(self, agency: str = "social-care", **change: Any) -> Path:
+        """Sign a member of staff in; the file with their token."""
+        file = self.home.parent / "token"
+        now_s = change.pop("now_s", int(time.time()))
+        file.write_text(self.providers[agency].token("worker-1", "practitioner", now_s=now_s, **change))
+        return file
 
 
 @pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Social care's home; nobody changes it."""
+    root = tmp_path_factory.mktemp("alone")
+    federation = trust.make_federation(root, now_ns=time.time_ns())
+    providers = {name: IdentityProvider.make(f"https://login.{name}.example", name) for name in federation.agencies}
+    home = root / "social-care"
+    (home / "jwks.json").write_bytes(providers["social-care"].jwks())
+    (home / "node.toml").write_text(
+        f'federation = "midshire"\nagency = "social-care"\nbroker = "{NOBODY}"\nsteward = "{NOBODY}"\n'
+        + providers["social-care"].settings("jwks.json")
+    )
+    bundle = policy.build(POLICIES, "demo", federation.broker.policy, federation.broker.policy_kid)
+    engine = open_store(home / "node.db")
+    rules = RulesInForce("social-care", engine, lambda: federation.directory)
+    rules.take(bundle, open_bundle(bundle, federation.directory.broker.policy_public_keys()).revision, 1)
+    rules.close()
+    engine.dispose()
+    return Place(home, federation, providers)
+
+
+@pytest.fixture(scope="module")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[worlds.World]:
-    """A federation of three agencies that answers until the last test is done."""
+    """A federation of three agencies that answers until the last test of a file is done."""
     home = tmp_path_factory.mktemp("federation")
     came: list[worlds.World | BaseException] = []
     up = threading.Event()

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +18,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from accord.bundle import open_bundle
 from accord.directory import Member
-from agency_node.service import RulesInForce
-from agency_node.store import open_store
-from broker import policy
-from deploy.demo.identity_provider import IdentityProvider
-from tests.system.conftest import Program, Said, start
+from tests.system.conftest import Place, Program, Said, start
 from tests.world import trust
 
-POLICIES: Final = Path(__file__).parents[2] / "policies"
 CHILD: Final = {
     "first_name": "Jamie",
     "last_name": "Thorley",
@@ -45,45 +39,6 @@ QUESTION: Final[dict[str, Any]] = {
     "necessity": "assess_risk",
     "people": [CHILD],
 }
-NOBODY: Final = "localhost:9"
-"""Where nothing listens (the discard port, RFC 863)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An agency's home that has joined and has its rules, in a federation where nothing runs."""
-
-    home: Path
-    federation: trust.Federation
-    providers: dict[str, IdentityProvider]
-
-    def token(self, agency: str = "social-care", **change: Any) -> Path:
-        """Sign a member of staff in; the file with their token."""
-        file = self.home.parent / "token"
-        now_s = change.pop("now_s", int(time.time()))
-        file.write_text(self.providers[agency].token("worker-1", "practitioner", now_s=now_s, **change))
-        return file
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Social care's home; nobody changes it."""
-    root = tmp_path_factory.mktemp("alone")
-    federation = trust.make_federation(root, now_ns=time.time_ns())
-    providers = {name: IdentityProvider.make(f"https://login.{name}.example", name) for name in federation.agencies}
-    home = root / "social-care"
-    (home / "jwks.json").write_bytes(providers["social-care"].jwks())
-    (home / "node.toml").write_text(
-        f'federation = "midshire"\nagency = "social-care"\nbroker = "{NOBODY}"\nsteward = "{NOBODY}"\n'
-        + providers["social-care"].settings("jwks.json")
-    )
-    bundle = policy.build(POLICIES, "demo", federation.broker.policy, federation.broker.policy_kid)
-    engine = open_store(home / "node.db")
-    rules = RulesInForce("social-care", engine, lambda: federation.directory)
-    rules.take(bundle, open_bundle(bundle, federation.directory.broker.policy_public_keys()).revision, 1)
-    rules.close()
-    engine.dispose()
-    return Place(home, federation, providers)
 
 
 def ask(run: Program, place: Place, *words: str, token: Path | None = None, **more: Any) -> Said:
