@@ -60,6 +60,7 @@ core_checks := {
 asserted_checks := {
 	"INPUT_INVALID answer_form": data.accord.grounds.form_fits(question),
 	"INPUT_INVALID subjects": data.accord.grounds.listed_once(input.subjects),
+	"INPUT_INVALID age_band": data.accord.grounds.children_under_age(input.subjects),
 	"NO_CHILD_IN_QUESTION": data.accord.grounds.somebody(input.subjects),
 	"STEP_UP_REQUIRED": data.accord.grounds.signed_in(input.user),
 	"TIER_TOO_LOW": data.accord.grounds.tier_enough(question),

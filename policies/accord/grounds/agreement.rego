@@ -80,19 +80,19 @@ not_over(end) if {
 # METADATA
 # title: The agreement was given by somebody who could give it for this person
 # description: >
-#   An adult agrees for themself, and never for another adult. A child agrees if competent; otherwise somebody who holds
-#   parental responsibility, or a court. At 18 what others agreed ends.
+#   An adult agrees for themself, and never for another adult. A child, or a parent under sixteen, agrees if competent;
+#   for a child, somebody who holds parental responsibility may agree, or a court. At 18 what others agreed ends.
 # custom: {code: AGREEMENT_WRONG_GIVER}
 default right_giver(_, _) := false
 
 right_giver(agreement, subject) if {
 	agreement.given_by == "self"
 	subject.role in {"parent", "other_adult"}
+	subject.age_band in {"16_17", "18_plus", "unknown"}
 }
 
 right_giver(agreement, subject) if {
 	agreement.given_by == "self"
-	subject.role == "child"
 	subject.competence == "competent"
 }
 

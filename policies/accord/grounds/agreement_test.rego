@@ -121,6 +121,13 @@ test_a_child_agrees_only_if_competent if {
 	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.changed(data.accord.examples.early_help, "/agreements/0/given_by", "self"), "/subjects/0/competence", "competent"), "police").allow == true
 }
 
+test_a_child_does_not_agree_by_being_called_an_adult if {
+	data.accord.grounds.right_giver({"given_by": "self"}, {"role": "other_adult", "age_band": "5_9", "competence": "n_a"}) == false
+	data.accord.grounds.right_giver({"given_by": "self"}, {"role": "parent", "age_band": "10_15", "competence": "not_assessed"}) == false
+	data.accord.grounds.right_giver({"given_by": "self"}, {"role": "parent", "age_band": "10_15", "competence": "competent"}) == true
+	data.accord.grounds.right_giver({"given_by": "self"}, {"role": "parent", "age_band": "16_17", "competence": "n_a"}) == true
+}
+
 test_the_refusal_names_the_person if {
 	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.early_help, "/agreements/0/state", "ConsentRefused"), "police").denials == [{"code": "AGREEMENT_MISSING", "ref": "s1"}]
 }

@@ -15,6 +15,19 @@ default listed_once(_) := false
 listed_once(subjects) if count({s.ref | some s in subjects}) == count(subjects)
 
 # METADATA
+# title: Nobody is called a child who is grown up
+# custom: {code: INPUT_INVALID}
+default children_under_age(_) := false
+
+children_under_age(subjects) if count([s | some s in subjects; may_be(s.role, s.age_band) == true]) == count(subjects)
+
+default may_be(_, _) := false
+
+may_be("child", band) if band in {"0_4", "5_9", "10_15", "16_17", "unknown"}
+
+may_be(role, _) if role in {"parent", "other_adult"}
+
+# METADATA
 # title: Each agency is addressed once
 # custom: {code: INPUT_INVALID}
 default addressed_once(_) := false

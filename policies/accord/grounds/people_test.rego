@@ -8,6 +8,16 @@ test_a_person_listed_twice_is_refused if {
 	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/subjects/1/ref", "s1"), "police") == {"INPUT_INVALID"}
 }
 
+test_nobody_grown_up_is_a_child if {
+	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/subjects/0/age_band", "18_plus"), "police") == {"INPUT_INVALID"}
+	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/subjects/0/age_band", "16_17"), "police").allow == true
+	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/subjects/0/age_band", "unknown"), "police").allow == true
+}
+
+test_a_missing_age_band_does_not_count_as_young if {
+	data.accord.grounds.children_under_age([{"role": "child"}]) == false
+}
+
 test_a_gateway_for_children_needs_a_child if {
 	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/subjects/0/role", "other_adult"), "/subjects/0/relates_to_child", true), "housing") == {"NO_CHILD_IN_QUESTION"}
 }
