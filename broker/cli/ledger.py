@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from broker.cli.app import Exit, HomeOption, JsonOption, app, err, load, out, show
 
@@ -129,18 +128,13 @@ def search(
     if as_json:
         show(found)
         return
-    table = Table()
-    for heading in ("Entry", "When", "Kind", "Agency", "Question", "Purpose", "Number"):
-        table.add_column(heading)
     for row in found:
-        cells = (
-            row["index"],
-            row["at"],
-            row["kind"],
-            *(row.get(name, "") for name in ("agency", "question", "purpose")),
-        )
-        table.add_row(*(str(cell) for cell in cells), str(row.get("query_id", row.get("record_id", ""))))
-    out.print(table)
+        words = [row["at"], row["kind"], *(row[name] for name in ("agency", "question", "purpose") if row.get(name))]
+        number = row.get("query_id") or row.get("record_id") or ""
+        # Not a table: a question's number must never be cut, and stands on a line of its own to be copied.
+        out.print(f"{row['index']:>6}  {'  '.join(words)}", soft_wrap=True, markup=False, highlight=False)
+        if number:
+            out.print(f"        {number}", soft_wrap=True, style="dim", highlight=False)
 
 
 def _records(store: "Store") -> list[dict[str, Any]]:
