@@ -126,7 +126,8 @@ def _address(row: Mapping[str, Any]) -> county.Address | None:
 
 
 @cache
-def _policy_files() -> dict[str, bytes]:
+def policy_files() -> dict[str, bytes]:
+    """The shipped policies, compiled once for all federations of a test run."""
     return policy.compile_files(ROOT / "policies", "demo")
 
 
@@ -386,7 +387,7 @@ async def _running(
     logs: tuple[io.StringIO, io.StringIO],
 ) -> AsyncIterator[World]:
     keys = federation.broker
-    bundle = policy.pack(_policy_files(), keys.policy, keys.policy_kid)
+    bundle = policy.pack(policy_files(), keys.policy, keys.policy_kid)
     (home / "broker" / "policy.tar.gz").write_bytes(bundle)
     told = _absolute(BrokerSettings(federation=federation.name, listen="localhost:0"), home / "broker")
     told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS})

@@ -1,0 +1,244 @@
+"""Every reason not to tell looks alike from outside; yes, no and cannot say have one size."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import pytest
+
+from accord import answer as answers
+from accord import statement
+from accord.canonical import decode_object, encode, sha256
+from accord.v1 import broker_pb2, common_pb2
+from tests.world import hostile
+from tests.world import stack as worlds
+
+Result = TypeVar("Result")
+
+
+def somebody(first: str, last: str, sex: str, born: str, address: str, postcode: str) -> dict[str, Any]:
+    """A child, as an asker would type them. Nobody shares a birth date or a postcode with anybody, save twins."""
+    named = {"first_name": first, "last_name": last, "sex": sex}
+    return named | {"date_of_birth": born, "address": address, "postcode": postcode, "role": "child"}
+
+
+KNOWN: Final = somebody("Edda", "Farrowby", "female", "2013-05-17", "11 Candle Lane", "MD2 5CL")
+NO_CONTACT: Final = somebody("Sven", "Gillingate", "male", "2012-09-01", "2 Ash Row", "MD3 5AR")
+TWICE: Final = somebody("Orla", "Hexgrave", "female", "2011-01-20", "6 Bell Yard", "MD4 5BY")
+TWIN: Final = somebody("Leah", "Ironmonger", "female", "2010-10-10", "9 Cross Walk", "MD5 5CW")
+OTHER_TWIN: Final = TWIN | {"first_name": "Noah", "sex": "male"}
+UNREADABLE: Final = somebody("Vera", "Jarrold", "female", "2014-03-30", "4 Dove Mews", "MD6 5DM")
+GONE: Final = somebody("Ivor", "Kettlewell", "male", "2015-12-08", "8 Elm Drift", "MD7 5ED")
+STRANGER: Final = somebody("Ursa", "Lambourne", "female", "2016-06-26", "3 Fern Gate", "MD8 5FG")
+CHANGING: Final = {"statement", "jti", "query_id", "contacts", "question_version"}
+"""Fields that are about the question: digests, numbers, what is sealed, and the version that was asked for."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """Real nodes that are handed frames, and the loop they run in."""
+
+    runner: asyncio.Runner
+    world: worlds.World
+    broker: hostile.DishonestBroker
+
+    def run(self, body: Awaitable[Result]) -> Result:
+        async def inside() -> Result:
+            return await body
+
+        return self.runner.run(inside())
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    contact = [worlds.ago(20)]
+    records = {
+        "police": [
+            worlds.held(1, KNOWN, contacts=contact),
+            worlds.held(2, NO_CONTACT),
+            worlds.held(3, TWICE, contacts=contact),
+            worlds.held(4, TWICE),
+            worlds.held(5, OTHER_TWIN, contacts=contact),
+            worlds.held(6, UNREADABLE, contacts=contact),
+            worlds.held(7, GONE, contacts=contact),
+        ],
+    }
+    with asyncio.Runner() as runner:
+        running = contextlib.AsyncExitStack()
+        home = tmp_path_factory.mktemp("midshire") / "homes"
+        world = runner.run(running.enter_async_context(worlds.stack(home, records, attach=False)))
+        _spoil(world)
+        try:
+            yield Stage(runner, world, hostile.DishonestBroker(world))
+        finally:
+            runner.run(running.aclose())
+
+
+def _spoil(world: worlds.World) -> None:
+    """After the index was built: one person's record goes, another's contact gets a date that nobody can read."""
+    with contextlib.closing(sqlite3.connect(_records(world))) as records, records:
+        records.execute("DELETE FROM nominal WHERE nominal_ref = 'N/0000007'")
+        records.execute(
+            "UPDATE incident SET recorded = '99/99/2026', status = 'LIVE' WHERE incident_no IN"
+            " (SELECT incident_no FROM incident_nominal WHERE nominal_ref = 'N/0000006')"
+        )
+
+
+def _records(world: worlds.World) -> Any:
+    return world.home / "police" / "records" / "police.sqlite"
+
+
+def request(stage: Stage, person: Mapping[str, Any] = KNOWN, **changes: Any) -> broker_pb2.AskRequest:
+    asked = hostile.question([person], agencies=["police"], **changes)
+    return stage.run(hostile.prepared(stage.world, asked))[0].request
+
+
+def given(stage: Stage, made: broker_pb2.AskRequest, **warranted: Any) -> tuple[dict[str, Any], str]:
+    """The body of the police's answer, and the cause in its own ledger."""
+
+    async def hand() -> worlds.Stream:
+        token = stage.broker.warrant(made, **warranted)
+        return await stage.broker.hand("police", await stage.broker.frame(made, "police", token=token))
+
+    (signed,) = stage.run(hand()).answers
+    assert answers.ANSWER_BYTES == len(signed)
+    public = stage.world.federation.directory.agency("police").answer
+    answers.open_answer(signed, node="police", answer_public=public)
+    length = int.from_bytes(signed[:2], "big")
+    query_id = str(decode_object(made.core)["query_id"])
+    cause = stage.broker.recorded("police", query_id)[-1].removeprefix("ANSWERED").strip()
+    return dict(decode_object(signed[2 : 2 + length])), cause
+
+
+def resigned(stage: Stage, made: broker_pb2.AskRequest, payload: bytes | None = None, **core: Any) -> Any:
+    """The question of a dishonest asker: its core or its envelope changed, and signed anew with the asker's own key."""
+    key = stage.world.federation.agencies["social-care"].asking
+    (part,) = made.node_parts
+    sealed = part.payload if payload is None else payload
+    told = statement.NodePart("police", "common_law_police", sha256(sealed).hex())
+    drafts = [statement.draft(told, sealed)]
+    signed = statement.sign(encode({**decode_object(made.core), **core}), made.broker_part, drafts, key)
+    parts = [common_pb2.NodePart(node=one.node, part=one.part, salt=one.salt, payload=one.payload) for one in drafts]
+    return broker_pb2.AskRequest(
+        core=signed.core,
+        broker_part=signed.broker_part,
+        node_digests=signed.node_digests,
+        signature=signed.signature,
+        key_id=signed.key_id,
+        node_parts=parts,
+    )
+
+
+@contextlib.contextmanager
+def stale(stage: Stage) -> Iterator[None]:
+    file = _records(stage.world)
+    then = file.stat().st_mtime
+    os.utime(file, (time.time() - 3 * 86_400,) * 2)
+    yield
+    os.utime(file, (then, then))
+
+
+@contextlib.contextmanager
+def no_tables(stage: Stage) -> Iterator[None]:
+    """The agency renames a table that a query needs."""
+    for one, other in (("incident", "elsewhere"), ("elsewhere", "incident")):
+        with contextlib.closing(sqlite3.connect(_records(stage.world))) as records, records:
+            records.execute(f"ALTER TABLE {one} RENAME TO {other}")
+        if one == "incident":
+            yield
+
+
+def _stale(stage: Stage) -> tuple[dict[str, Any], str]:
+    made = request(stage)
+    with stale(stage):
+        return given(stage, made)
+
+
+def _no_tables(stage: Stage) -> tuple[dict[str, Any], str]:
+    made = request(stage)
+    with no_tables(stage):
+        return given(stage, made)
+
+
+def _early_help(stage: Stage, **changes: Any) -> tuple[dict[str, Any], str]:
+    return given(stage, request(stage, purpose="early_help", need_tier=2, significant_harm=False, **changes))
+
+
+CAUSES: Final[Mapping[str, Callable[[Stage], tuple[dict[str, Any], str]]]] = {
+    "question_unknown": lambda stage: given(stage, resigned(stage, request(stage), question_version=2)),
+    "other_rules": lambda stage: given(stage, request(stage), policy="ab" * 32),
+    "GATEWAY_WRONG_PURPOSE": lambda stage: _early_help(stage, gateways={"police": "common_law_police"}),
+    "AGREEMENT_NOT_THIS_PERSON alike": _early_help,
+    "index_other_normaliser": lambda stage: given(stage, resigned(stage, request(stage), normaliser="00" * 32)),
+    "index_other_families": lambda stage: given(stage, resigned(stage, request(stage), families="00" * 32)),
+    "index_other_epoch": lambda stage: given(stage, resigned(stage, request(stage), epoch="2027-1")),
+    "index_other_key_servers": lambda stage: given(stage, resigned(stage, request(stage), key_servers="00" * 32)),
+    "envelope": lambda stage: given(stage, resigned(stage, request(stage), payload=b"no envelope")),
+    "alike two_people": lambda stage: given(stage, request(stage, TWICE)),
+    "alike weak": lambda stage: given(stage, request(stage, TWIN)),
+    "alike record_gone": lambda stage: given(stage, request(stage, GONE)),
+    "alike unreadable": lambda stage: given(stage, request(stage, UNREADABLE)),
+    "alike stale": _stale,
+    "alike records_unavailable": _no_tables,
+}
+"""What the node's own ledger says -> how to bring it about."""
+
+
+def visible(body: Mapping[str, Any]) -> bytes:
+    """What an onlooker can compare: everything but what is about the question, and how long the rest is."""
+    kept = {name: value for name, value in body.items() if name not in CHANGING}
+    return encode({**kept, "contacts": len(body["contacts"])})
+
+
+def test_all_causes_of_cannot_say_look_alike(stage: Stage) -> None:
+    """T-LNK-2, T-LNK-3, T-LNK-5: byte for byte, whoever looks cannot tell which; the node's own ledger can."""
+    seen: dict[bytes, list[str]] = {}
+    causes: dict[str, str] = {}
+    for wanted, bring_about in CAUSES.items():
+        body, cause = bring_about(stage)
+        seen.setdefault(visible(body), []).append(wanted)
+        causes[wanted] = cause
+        assert {"CANNOT_SAY"} == {slot["a"] for slot in body["slots"]}
+    print(f"T-LNK-2 sizes_equal=1 causes={len(CAUSES)} kinds_seen_outside={len(seen)}")
+
+    assert {wanted: wanted for wanted in CAUSES} == causes
+    assert [list(CAUSES)] == list(seen.values())
+
+
+def test_yes_and_no_say_as_much_as_cannot_say(stage: Stage) -> None:
+    """T-LNK-2: the same fields about the same twelve slots; a stranger and somebody without the fact are one no."""
+    people = (KNOWN, NO_CONTACT, STRANGER)
+    bodies = {person["last_name"]: given(stage, request(stage, person))[0] for person in people}
+    words = {name: {slot["ref"]: slot["a"] for slot in body["slots"]} for name, body in bodies.items()}
+    fields = {frozenset(body) for body in bodies.values()}
+
+    assert ["YES", "NO", "NO"] == [words[person["last_name"]]["s1"] for person in people]
+    assert {12} == {len(found) for found in words.values()}
+    assert 1 == len(fields)
+    assert visible(bodies["Gillingate"]) == visible(bodies["Lambourne"])
+
+
+def test_what_a_family_is_told_of_each_is_said_about_each(stage: Stage) -> None:
+    """T-LNK-3: a no is a no only where nobody in the question is unclear."""
+
+    def asked(*people: Mapping[str, Any]) -> list[str]:
+        made = stage.run(hostile.prepared(stage.world, hostile.question([*people], agencies=["police"])))[0].request
+        body, _ = given(stage, made)
+        return [slot["a"] for slot in body["slots"][: len(people)]]
+
+    assert ["YES", "NO", "NO"] == asked(KNOWN, NO_CONTACT, STRANGER)
+    assert ["YES", "CANNOT_SAY", "CANNOT_SAY"] == asked(KNOWN, TWICE, STRANGER)
+
+
+def test_an_envelope_of_another_question_is_not_opened(stage: Stage) -> None:
+    """T-SEC-2: what was sealed for one question opens for no other, even where its asker signs for it."""
+    one, other = request(stage), request(stage, NO_CONTACT)
+
+    body, cause = given(stage, resigned(stage, other, payload=one.node_parts[0].payload))
+
+    assert ({"CANNOT_SAY"}, "envelope") == ({slot["a"] for slot in body["slots"]}, cause)
