@@ -1,4 +1,4 @@
-"""`doctor` sees what is wrong before a practitioner does, and says how to mend it (T-OPS-3)."""
+"""`doctor` sees what is wrong before a practitioner does, and says how to mend it."""
 
 import json
 import shutil
@@ -339,7 +339,7 @@ def test_a_broker_whose_ledger_was_changed_is_red(living: worlds.World, tmp_path
 
 
 def test_a_broker_with_other_keys_or_an_unsigned_bundle_is_red(living: worlds.World, tmp_path: Path) -> None:
-    """T-POL-1: rules that nobody signed are not in force."""
+    """Rules that nobody signed are not in force."""
     home = tmp_path / "broker"
     shutil.copytree(living.home / "broker", home)
     shutil.copy(home / "warrant.key", home / "ledger.key")
