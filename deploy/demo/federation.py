@@ -29,6 +29,8 @@ AGENCIES: Final = ("housing", "police", "social-care")
 TOKEN_LIFE_S: Final = 3_600
 """Life of a sign-in, seconds; the longest that a node accepts unless it is told otherwise."""
 HOST: Final = "localhost"
+DEADLINES: Final = "\nask_deadline_ms = 8000\nnode_deadline_ms = 6000\n"
+"""Longer than usual, for machines that are small and busy: a slow agency is not part of the story."""
 
 Show: TypeAlias = Callable[[str, int, int], None]
 """How progress is told: agency, people done, people in all."""
@@ -135,6 +137,8 @@ def furnish(federation: Federation, grown: County, now_s: int) -> None:
         grown: The county whose people the agencies remember.
         now_s: The time, seconds since 1970.
     """
+    with (federation.home("broker") / "broker.toml").open("a", encoding="utf-8") as settings:
+        settings.write(DEADLINES)
     for agency in AGENCIES:
         home = federation.home(agency)
         mapping = county.write(agency, federation.records(agency), grown)

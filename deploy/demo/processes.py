@@ -33,7 +33,7 @@ MEASURE_S: Final = 0.25
 """How often memory is added up, seconds."""
 GRACE_S: Final = 6.0
 """How long a program may take to stop when asked, before it is killed; seconds."""
-COMMAND_S: Final = 60.0
+COMMAND_S: Final = 180.0
 """Longest time for one command, seconds."""
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -192,7 +192,7 @@ class Processes:
                 self._starting = False
         self._stop_if_told()
 
-    def wait_for(self, name: str, ready: Callable[[], bool], log: Path, within_s: float = 20.0) -> None:
+    def wait_for(self, name: str, ready: Callable[[], bool], log: Path, within_s: float = 60.0) -> None:
         """Wait until a service is ready.
 
         Args:

@@ -382,19 +382,19 @@ class Teller:
 
     def tell(self) -> Iterator[Step]:
         """Tell each step and judge it; a step that fails does not end the story."""
-        steps: tuple[tuple[str, Callable[[], Verdict]], ...] = (
-            ("refused_without_agreement", self._refused),
-            ("answered_with_agreement", self._answered),
-            ("unknown_family_blind", self._blind),
-            ("node_killed_not_reached", self._killed),
-            ("withdrawn_refused", self._withdrawn),
-            ("s47_without_agreement", self._protective),
-            ("centre_never_learned", self._learned),
-            ("ledger_verified", self._ledgers),
-            ("tamper_detected", self._tampered),
+        steps: tuple[tuple[str, str, Callable[[], Verdict]], ...] = (
+            ("refused_without_agreement", "Without the family's agreement", self._refused),
+            ("answered_with_agreement", "With it", self._answered),
+            ("unknown_family_blind", "A family nobody knows", self._blind),
+            ("node_killed_not_reached", "A computer fails", self._killed),
+            ("withdrawn_refused", "The agreement is withdrawn", self._withdrawn),
+            ("s47_without_agreement", "A child at risk", self._protective),
+            ("centre_never_learned", "What the middle knows", self._learned),
+            ("ledger_verified", "The auditor comes", self._ledgers),
+            ("tamper_detected", "Somebody changes the past", self._tampered),
         )
-        for number, (name, step) in enumerate(steps, 1):
-            self.console.rule(Text(f"{number} of {len(steps)}", "bold"), align="left")
+        for number, (name, title, step) in enumerate(steps, 1):
+            self.console.rule(Text(f"{number} of {len(steps)}. {title}", "bold"), align="left")
             before, since = len(self.asked), time.monotonic()
             try:
                 verdict = step()
@@ -533,7 +533,8 @@ class Teller:
         shown = [_shown(word, self.at.folder) for word in words]
         self.console.print(Text(f"$ accord-node {' '.join(shown)}", "dim"), soft_wrap=True)
         ended = self.processes.run(["accord-node", *words])
-        self.console.print(Text.from_ansi(ended.out + ended.err), soft_wrap=True)
+        # On the side there are only moving bars, unless something failed.
+        self.console.print(Text.from_ansi(ended.out or ended.err), soft_wrap=True)
         return ended
 
     def _desk(self) -> list[str]:
