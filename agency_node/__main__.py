@@ -25,7 +25,16 @@ from accord.canonical import Json, lp, sha256
 from accord.directory import Directory
 from accord.identity import MatchKey
 from accord.reasons import Problem
-from accord.v1 import agreements_pb2, agreements_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc
+from accord.v1 import (
+    agreements_pb2,
+    agreements_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
+    broker_pb2,
+    broker_pb2_grpc,
+    keys_pb2,
+    keys_pb2_grpc,
+)
 from agency_node import agreements, enrol, events, keys, tokens, witness
 from agency_node import staff as sign_in
 from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
@@ -408,7 +417,21 @@ async def desk(
                     keep_binding(connection, Binding(record_id, Source.CAPTURED, binding, time.time_ns()))
 
             async def send(request: broker_pb2.AskRequest) -> broker_pb2.AskResponse:
-                return await _ask(broker_pb2_grpc.BrokerServiceStub(broker), request, heard)
+                response = await _ask(broker_pb2_grpc.BrokerServiceStub(broker), request, heard)
+                await witness.same_history(
+                    at.engine,
+                    response.receipted.receipt.partition("\n\n")[2],
+                    prove,
+                    origin=directory.broker.ledger_origin,
+                    ledger_public=directory.broker.ledger_key,
+                    at_ns=time.time_ns(),
+                )
+                return response
+
+            async def prove(old: int, new: int) -> Sequence[bytes]:
+                wanted = audit_pb2.GetConsistencyProofRequest(old_size=old, new_size=new)
+                proof = await call(audit_pb2_grpc.AuditServiceStub(broker).GetConsistencyProof(wanted, timeout=CALL_S))
+                return list(proof.hashes)
 
             def note(kind: Kind, fields: dict[str, Json]) -> None:
                 with writing(at.engine) as connection:

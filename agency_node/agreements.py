@@ -15,11 +15,12 @@ from accord import agreement as contract
 from accord import canonical, receipt, signing
 from accord.agreement import Agreement, BadAgreement
 from accord.canonical import NotCanonical, decode_object, lp, sha256
-from accord.directory import Directory
+from accord.directory import Broker, Directory
 from accord.identity import FAMILIES
 from accord.reasons import Problem
 from accord.slot import AgreementProof
 from accord.statement import NodeStatement
+from accord.v1 import common_pb2
 from accord.warrant import Warrant, agreement_mark
 
 FIXES: Final[Mapping[str, frozenset[str]]] = {family.id: family.fixes for family in FAMILIES}
@@ -126,6 +127,31 @@ def _check_record(proof: AgreementProof, agreement: Agreement) -> None:
         raise NotCanonical("the record is not of this agreement")
     if canonical.text(body, "agreement") != sha256(proof.agreement).hex():
         raise NotCanonical("the record is of other bytes")
+
+
+def check_withdrawn(
+    receipted: common_pb2.Receipted, withdrawal: contract.Withdrawal, statement: bytes, broker: Broker
+) -> None:
+    """Check that the ledger holds a withdrawal.
+
+    Args:
+        receipted: The ledger's record and its receipt.
+        withdrawal: As read from `statement`.
+        statement: The withdrawal's canonical bytes.
+        broker: The broker's row of the directory.
+
+    Raises:
+        BadAgreement: The record is of something else.
+        BadReceipt: The ledger does not hold it.
+    """
+    receipt.check(receipted.receipt, receipted.record, broker.ledger_origin, broker.ledger_key)
+    try:
+        body = decode_object(receipted.record)
+        found = tuple(canonical.text(body, name) for name in ("kind", "record_id", "withdrawal"))
+    except NotCanonical as error:
+        raise BadAgreement("the ledger's record of a withdrawal is malformed") from error
+    if found != ("AGREEMENT_WITHDRAWN", withdrawal.record_id, sha256(statement).hex()):
+        raise BadAgreement("the ledger's record is not of this withdrawal")
 
 
 def delivery_info(record_id: str) -> bytes:

@@ -17,6 +17,7 @@ from accord import agreement as contract
 from accord import bundle as bundles
 from accord import sealing, signing
 from accord.canonical import Json, NotCanonical, decode_object, text
+from accord.directory import UnknownAgency
 from accord.reasons import Problem
 from accord.statement import Draft
 from accord.v1 import node_pb2
@@ -158,8 +159,14 @@ class Frames:
     def _withdrawn(self, frame: node_pb2.AgreementWithdrawn) -> None:
         signed = frame.withdrawal
         withdrawal = contract.parse_withdrawal(signed.statement)
-        public = self.node.directory().agency(withdrawal.taken_by).asking
-        signing.verify(public, contract.WITHDRAWAL_LABEL, signed.statement, signed.signature)
+        directory = self.node.directory()
+        try:
+            public = directory.agency(withdrawal.taken_by).asking
+            signing.verify(public, contract.WITHDRAWAL_LABEL, signed.statement, signed.signature)
+        except (UnknownAgency, signing.BadSignature):
+            # Whoever took it may have other keys by now, or have left. What the ledger holds counts all the same: a
+            # withdrawal only ever narrows, so it is better obeyed on one proof than lost for want of the other.
+            agreements.check_withdrawn(frame.receipted, withdrawal, signed.statement, directory.broker)
         at_ns = self.now_ns()
         with writing(self.node.engine) as connection:
             if withdraw(connection, withdrawal.record_id, at_ns, signed.SerializeToString()):

@@ -13,7 +13,7 @@ with a proof from the one it sent before.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import ClassVar, Final
@@ -151,6 +151,50 @@ def check(
     if problem is not None:
         raise problem
     return Cosigned(notes.cosign(note, name, private, at_ns // _NS), offered.size)
+
+
+async def same_history(
+    engine: Engine,
+    note: str,
+    prove: Callable[[int, int], Awaitable[Sequence[bytes]]],
+    *,
+    origin: str,
+    ledger_public: bytes,
+    at_ns: int,
+) -> None:
+    """Demand that the head of a receipt and the head that this node countersigned belong to one history.
+
+    Without this a broker could hand out receipts of a ledger that no witness ever sees, and what it recorded there
+    would be found by nobody (T-AUD-6). Nothing is stored: heads are accepted in the order of the stream only.
+
+    Args:
+        engine: The node's state.
+        note: The signed head on which the receipt rests.
+        prove: Asks the broker for the consistency proof from one size to a larger one.
+        origin: Name of the ledger.
+        ledger_public: Its public key from the directory, 32 bytes.
+        at_ns: Now, nanoseconds since 1970, for the alarm.
+
+    Raises:
+        BadCheckpoint: Not a head of this ledger, or not signed by it.
+        HeadInconsistent: The two heads do not lie on one history. Alarmed.
+        Remote: The proof could not be had.
+    """
+    offered = notes.open_note(note, origin, ledger_public)
+    stored = seen(engine, origin)
+    if stored is None:
+        return
+    (old, old_root), (new, new_root) = sorted([(stored.size, stored.root), (offered.size, offered.root)])
+    one = compare_digest(old_root, new_root) if old == new else False
+    if old != new:
+        one = merkle.verify_consistency(old, new, old_root, new_root, await prove(old, new))
+    if one:
+        return
+    fields: dict[str, Json] = {"origin": origin, "size": stored.size, "root": stored.root.hex()}
+    fields |= {"offered_size": offered.size, "offered_root": offered.root.hex()}
+    with writing(engine) as connection:
+        append(connection, [_alarm(HeadInconsistent.reason, fields, at_ns, None)])
+    raise HeadInconsistent("the receipt rests on another history than the one that was countersigned here")
 
 
 def newest(connection: Connection, origin: str) -> Seen | None:
