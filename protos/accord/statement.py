@@ -30,6 +30,8 @@ LIST_SIZES: Final = (4, 8, 16, 32, 64)
 """Sizes the list of node digests is padded to, so that its length tells little."""
 MAX_LIFE_S: Final = 60
 """Longest time from issue to expiry of a statement, in seconds; as long as its caller token."""
+MAX_PAYLOAD_BYTES: Final = 120 * 1024
+"""Largest envelope: with everything beside it, a frame to one node stays within 128 KiB."""
 MAX_SUBJECTS: Final = 12
 MAX_TARGETS: Final = 50
 
@@ -656,7 +658,7 @@ def _check_list(node_digests: Sequence[bytes]) -> None:
 
 
 def _check_part(part: NodePart, item: Draft, node_digests: Sequence[bytes]) -> None:
-    if part.node != item.node or len(item.salt) != SALT_BYTES:
+    if part.node != item.node or len(item.salt) != SALT_BYTES or len(item.payload) > MAX_PAYLOAD_BYTES:
         raise BadStatement("a node part does not fit its frame")
     if not hmac.compare_digest(part.payload_sha256, sha256(item.payload).hex()):
         raise BadStatement("the payload is not the one that was signed for")
