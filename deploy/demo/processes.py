@@ -29,8 +29,10 @@ BESIDE: Final = Path(sys.executable).parent
 """Where the two programs are: in the same virtual environment as this Python."""
 
 POLL_S: Final = 0.01
-MEASURE_S: Final = 0.25
-"""How often memory is added up, seconds."""
+MEASURE_S: Final = 0.5
+"""How often memory is added up, seconds; the kernel has to walk every page table for it."""
+MEANWHILE_S: Final = 0.25
+"""How often progress is looked at, seconds."""
 GRACE_S: Final = 6.0
 """How long a program may take to stop when asked, before it is killed; seconds."""
 COMMAND_S: Final = 180.0
@@ -129,7 +131,7 @@ class Processes:
         Args:
             commands: Program and arguments of each.
             at_once: How many may run together.
-            meanwhile: Called again and again while they run.
+            meanwhile: Called now and then while they run.
 
         Returns:
             What became of each, in the order of `commands`.
@@ -137,6 +139,7 @@ class Processes:
         ended: dict[int, Finished] = {}
         running: dict[int, _Running] = {}
         waiting = list(enumerate(commands))
+        looked = 0.0
         while waiting or running:
             while waiting and len(running) < at_once:
                 place, words = waiting.pop(0)
@@ -148,7 +151,9 @@ class Processes:
                 if one.process.poll() is not None:
                     ended[place] = self._end(one)
                     del running[place]
-            meanwhile()
+            if time.monotonic() - looked >= MEANWHILE_S:
+                looked = time.monotonic()
+                meanwhile()
             self.pause(POLL_S)
         return [ended[place] for place in range(len(commands))]
 
