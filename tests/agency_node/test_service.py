@@ -105,7 +105,7 @@ def test_a_signed_bundle_comes_into_force(stage: Stage) -> None:
 
 @pytest.mark.parametrize("what", ["another key", "altered", "another revision", "cut short", "no bundle"])
 def test_a_bundle_that_is_not_the_federations_changes_nothing(stage: Stage, what: str) -> None:
-    """T-POL-2, T-POL-6: it is alarmed, and the rules in force stay in force."""
+    """T-POL-2: it is alarmed, and the rules in force stay in force."""
     before = (stage.frames.rules.revision(), stage.activated())
     good = bundle(stage, marked=what)
     bad = {

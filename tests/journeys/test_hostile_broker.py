@@ -561,16 +561,18 @@ async def relying_on_another(stage: Stage, *, send: bool = False) -> Any:
         return await desk.ask(made.request)
 
 
-def test_a_withdrawal_that_no_agency_signed_is_refused(stage: Stage) -> None:
-    """T-CON-2, T-SEC-2: the broker cannot withdraw a family's agreement in an agency's name."""
-    frame = withdrawal(stage, hostile.new_id())
+def test_a_withdrawal_that_no_agency_signed_and_no_ledger_holds_is_refused(stage: Stage) -> None:
+    """T-CON-2, T-SEC-2: the broker cannot withdraw a family's agreement in an agency's name without a trace."""
+    record_id = hostile.new_id()
+    frame = withdrawal(stage, record_id)
     frame.withdrawn.withdrawal.signature = signing.sign(
         stage.world.federation.broker.warrant, agreements.WITHDRAWAL_LABEL, frame.withdrawn.withdrawal.statement
     )
 
     stream = stage.run(stage.broker.hand("police", frame))
 
-    assert ["BAD_SIGNATURE"] == stream.alarms
+    assert ["BAD_RECEIPT"] == stream.alarms
+    assert [] == [one for one in stage.world.node_records("police") if one.get("record_id") == record_id]
 
 
 # -- The ledger --------------------------------------------------------------------------------------------------------
