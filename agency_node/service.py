@@ -163,10 +163,13 @@ class Frames:
         try:
             public = directory.agency(withdrawal.taken_by).asking
             signing.verify(public, contract.WITHDRAWAL_LABEL, signed.statement, signed.signature)
-        except (UnknownAgency, signing.BadSignature):
+        except (UnknownAgency, signing.BadSignature) as problem:
             # Whoever took it may have other keys by now, or have left. What the ledger holds counts all the same: a
             # withdrawal only ever narrows, so it is better obeyed on one proof than lost for want of the other.
-            agreements.check_withdrawn(frame.receipted, withdrawal, signed.statement, directory.broker)
+            try:
+                agreements.check_withdrawn(frame.receipted, withdrawal, signed.statement, directory.broker)
+            except Problem:
+                raise problem from None
         at_ns = self.now_ns()
         with writing(self.node.engine) as connection:
             if withdraw(connection, withdrawal.record_id, at_ns, signed.SerializeToString()):
