@@ -571,7 +571,7 @@ def test_a_withdrawal_that_no_agency_signed_and_no_ledger_holds_is_refused(stage
 
     stream = stage.run(stage.broker.hand("police", frame))
 
-    assert ["BAD_RECEIPT"] == stream.alarms
+    assert ["BAD_SIGNATURE"] == stream.alarms
     assert [] == [one for one in stage.world.node_records("police") if one.get("record_id") == record_id]
 
 
