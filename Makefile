@@ -25,7 +25,7 @@ demo: $(VENV)/.run ## Tell the story of one family, with real processes (ARGS=--
 	@$(BIN)/python -m deploy.demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests that need no privileges and no optional tools
-	@$(BIN)/python -m pytest -m "not prove" $(ARGS)
+	@$(BIN)/python -m pytest -m "not prove" -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import rules, contract, policies, generated code
 	$(BIN)/ruff format --check .
