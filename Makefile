@@ -9,16 +9,16 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotat
 help: ## Say what each command does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(VENV)/.run: requirements.lock pyproject.toml
+$(VENV)/.run: .ci/requirements.lock pyproject.toml
 	@echo "Setting up: making $(VENV) and installing what Accord needs (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --require-hashes -r requirements.lock
+	@$(PIP) install --quiet --require-hashes -r .ci/requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+$(VENV)/.dev: $(VENV)/.run .ci/requirements-dev.lock
 	@echo "Setting up: installing the tools that tests need (once)"
-	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --require-hashes -r .ci/requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.run ## Tell the story of one family, with real processes (ARGS=--stay leaves it running)
@@ -45,8 +45,8 @@ proto: $(VENV)/.dev ## Make the code in protos/accord/v1 anew from the .proto fi
 	@cd protos && PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. accord/v1/*.proto
 
 lock: $(VENV)/.dev ## Choose versions anew and pin each with its hashes (ARGS=--upgrade for the newest)
-	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) $(ARGS) -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) $(ARGS) -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) $(ARGS) -o .ci/requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) $(ARGS) -c .ci/requirements.lock -o .ci/requirements-dev.lock
 
 clean: ## Remove what make made
 	rm -rf $(VENV) build dist

@@ -25,8 +25,8 @@ FLOORS: Final = {
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS: Final = PROJECT["dependency-groups"]
 LOCKS: Final = {
-    "requirements.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
-    "requirements-dev.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"], *GROUPS["dev"]],
+    ".ci/requirements.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"]],
+    ".ci/requirements-dev.lock": [*PROJECT["project"]["dependencies"], *GROUPS["build"], *GROUPS["dev"]],
 }
 
 
@@ -59,7 +59,7 @@ def test_every_pin_is_what_the_project_asks_for(lock: str) -> None:
 
 def test_what_is_pinned_to_run_is_pinned_the_same_for_tests() -> None:
     """Tests prove the versions that run."""
-    run, tests = pinned("requirements.lock"), pinned("requirements-dev.lock")
+    run, tests = pinned(".ci/requirements.lock"), pinned(".ci/requirements-dev.lock")
 
     assert run == {name: tests.get(name) for name in run}
 

@@ -101,11 +101,11 @@ def test_the_wheel_carries_what_is_not_code(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of the wheel and of what requirements.lock pins: the folder of its programs."""
+    """A virtual environment of the wheel and of what .ci/requirements.lock pins: the folder of its programs."""
     root = tmp_path_factory.mktemp("installed")
     libraries = root / "libraries"
     libraries.mkdir()
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = (ROOT / ".ci" / "requirements.lock").read_text(encoding="utf-8")
     for name, marker in re.findall(r"^([a-z0-9._-]+)==[^ ]+(?: ;([^\\]*))? \\$", lock, re.M):
         try:
             files = metadata.distribution(name).files or []
