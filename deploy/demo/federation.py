@@ -229,22 +229,22 @@ def said(log: Path, event: str) -> int:
 
 def count(home: Path, kind: str) -> int:
     """How many records of a kind an agency's own ledger has."""
-    return int(_read(home / "node.db", "SELECT count(*) FROM node_entry WHERE kind = ?", (kind,)) or 0)
+    return _number(home / "node.db", "SELECT count(*) FROM node_entry WHERE kind = ?", (kind,))
 
 
 def indexed(home: Path) -> int:
     """How many people an agency's index has read so far."""
-    return int(_read(home / "node.db", "SELECT max(watermark) FROM index_meta", ()) or 0)
+    return _number(home / "node.db", "SELECT max(watermark) FROM index_meta", ())
 
 
-def _read(database: Path, sql: str, values: tuple[str, ...]) -> object:
-    """One value, read beside the process that owns the file; None where it is not there yet."""
+def _number(database: Path, sql: str, values: tuple[str, ...]) -> int:
+    """One number, read beside the process that owns the file; 0 where it is not there yet."""
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             row = connection.execute(sql, values).fetchone()
     except sqlite3.OperationalError:
-        return None
-    return None if row is None else row[0]
+        return 0
+    return 0 if row is None else int(row[0] or 0)
 
 
 def _wait_until_said(processes: Processes, name: str, log: Path, event: str) -> None:
