@@ -23,6 +23,7 @@ from agency_node import events as node_events
 from agency_node import keys as node_keys
 from broker import events as broker_events
 from broker import keys as broker_keys
+from tests.world import stack as worlds
 from tests.world.trust import Federation, make_federation
 
 SIDES = pytest.mark.parametrize(
@@ -169,3 +170,23 @@ def test_a_listener_does_not_start_with_another_keys_certificate(
 
     with pytest.raises(keys.BadFile, match="for another private key"):
         side.credentials(home.key, home.certificate, home.ca)
+
+
+def test_the_broker_and_the_steward_show_what_was_renewed_while_they_run(tmp_path: Path) -> None:
+    """T-OPS-3: the whole programs, on the event loop that serves them."""
+
+    async def body() -> list[tuple[int, int]]:
+        seen = []
+        async with worlds.stack(tmp_path / "homes") as world:
+            told = world.settings["police"]
+            for address, role in ((told.broker, "broker"), (told.steward, "steward")):
+                party = world.federation.broker if role == "broker" else world.federation.steward
+                member = Member("midshire", "broker" if role == "broker" else "steward")
+                made = world.federation.certificate(member, party.channel.private)
+                (world.home / role / "tls.crt").write_bytes(made.public_bytes(Encoding.PEM))
+                port = int(address.rpartition(":")[2])
+                seen.append((made.serial_number, await asyncio.to_thread(shown, world.federation, port)))
+        return seen
+
+    for renewed, now_shown in asyncio.run(body()):
+        assert renewed == now_shown
