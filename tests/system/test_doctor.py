@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography import x509
 
 from accord.directory import Member
 from agency_node import doctor as node_doctor
 from agency_node.adapters.sqlite import Guarded, refused
+from agency_node.enrol import init_agency, init_steward
 from agency_node.settings import load
 from broker import doctor as broker_doctor
 from broker import enrol as office
@@ -319,7 +321,7 @@ def test_a_new_broker_says_what_is_still_to_be_done(founded: Path) -> None:
 
 
 def test_a_broker_whose_ledger_was_changed_is_red(living: worlds.World, tmp_path: Path) -> None:
-    """T-AUD-4: the first wrong entry is named."""
+    """T-AUD-5: the first wrong entry is named."""
     with closing(sqlite3.connect(living.broker.database)) as here, closing(sqlite3.connect(tmp_path / "b.db")) as copy:
         here.backup(copy)
         _drop_triggers(copy)
@@ -350,3 +352,37 @@ def test_a_broker_with_other_keys_or_an_unsigned_bundle_is_red(living: worlds.Wo
 
     assert ("bad", "directory version 1 has another public key for: ledger") == found["keys"][:2]
     assert "bad" == found["policy"][0]
+
+
+def test_the_commands_that_cures_name_do_what_they_say(founded: Path) -> None:
+    """An operator renews the broker's certificate with the command that doctor names; the key stays."""
+    before = x509.load_pem_x509_certificate((founded / "tls.crt").read_bytes())
+
+    said = start("accord-broker", "renew", "--home", founded, "--authority", founded.parent / "authority")
+    after = x509.load_pem_x509_certificate((founded / "tls.crt").read_bytes())
+
+    assert (0, "") == (said.code, said.err)
+    assert before.public_key() == after.public_key()
+    assert before.serial_number != after.serial_number
+    assert broker_doctor.RENEW.endswith("accord-broker renew.")
+
+
+def test_an_agency_is_put_out_with_one_command(founded: Path, tmp_path: Path) -> None:
+    """T-SEC-4: the next directory has no row for it; whom the directory never had cannot be put out."""
+    now_ns = time.time_ns()
+    for request in (
+        init_steward(tmp_path / "steward", federation="midshire", hosts=["localhost"]).request,
+        init_agency(
+            tmp_path / "police", federation="midshire", agency="police", title="Midshire Police",
+            kind="police_force", characters=["s11_body"], broker=NOBODY, steward=NOBODY,
+        ).request,
+    ):  # fmt: skip
+        office.enrol(request, tmp_path / "authority", tmp_path / "out", now_ns=now_ns)
+    words = ("--authority", tmp_path / "authority", "--out", tmp_path / "out")
+
+    said = start("accord-broker", "withdraw-agency", "police", *words)
+    again = start("accord-broker", "withdraw-agency", "police", *words)
+    listed = json.loads((tmp_path / "out" / "directory.json").read_text())["directory"]["agencies"]
+
+    assert (0, []) == (said.code, listed)
+    assert (2, True) == (again.code, "(UNKNOWN_AGENCY)" in again.words)
