@@ -444,9 +444,21 @@ def posterior(asked: Description, record: Description, known: Statistics, key: b
         alike = sum(math.log(kin.levels[field][level]) for field, level in agreed)
         related += kin.odds * math.exp(min(alike - same, 600.0))
     certain = 1 / (1 + stranger + related)
+    if certain > POSSIBLE and _twin(levels):
+        return POSSIBLE
     if certain < POSSIBLE <= 1 / (1 + stranger) and not _contradicts(levels):
         return POSSIBLE
     return certain
+
+
+def _twin(levels: Levels) -> bool:
+    """Born the same day under a like name, but of another sex or with another middle initial: Daniel and Danielle.
+
+    A slip in two fields at once is rarer than twins with like names, and an answer about the wrong twin is worse than
+    none (T-LNK-3).
+    """
+    first, _, dob, _, _, sex, middle, _ = levels
+    return 0 <= first < 5 and dob == FIELDS["dob"] - 1 and 0 in {sex, middle}
 
 
 def _contradicts(levels: Levels) -> bool:

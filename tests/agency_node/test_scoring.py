@@ -93,6 +93,29 @@ def test_a_twin_or_namesake_is_cannot_say(change: dict[str, str]) -> None:
     assert Tier.POSSIBLE is weigh(JAMIE, replace(JAMIE, **change))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first": "daniel", "sex": "m"},
+        {"first": "hannah", "middle": "rose"},
+    ],
+)
+def test_a_like_name_of_another_sex_or_middle_name_is_cannot_say(change: dict[str, str]) -> None:
+    """T-LNK-3: twins are often given names a letter apart; an answer about the wrong one is worse than none."""
+    asked = describe(
+        first_name={"daniel": "Danielle", "hannah": "Anna"}[change["first"]],
+        last_name="Thorley",
+        middle_names="Alice",
+        date_of_birth="2013-03-09",
+        sex="f",
+        address="Flat 3, 14 Larkspur Rise",
+        postcode="MD4 7QT",
+    )
+    record = replace(asked, **change)
+
+    assert Tier.POSSIBLE is weigh(asked, record)
+
+
 def test_a_former_name_known_to_either_side_helps() -> None:
     """Earlier surnames are the cheapest way to find somebody again."""
     anne = describe(first_name="Anne", last_name="Calloway", date_of_birth="1988-05-21", former_last_names=("Hebden",))
