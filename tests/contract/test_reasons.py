@@ -15,6 +15,8 @@ import broker
 from accord import reasons
 from accord.reasons import REASONS, Problem
 from agency_node.channel import Remote
+from agency_node.cli.app import Unforeseen as NodeUnforeseen
+from broker.cli.app import Unforeseen as BrokerUnforeseen
 from tests.shape.tree import ROOT
 
 
@@ -38,7 +40,8 @@ def problems() -> list[type[Problem]]:
 
 
 PROBLEMS = problems()
-"""Only Problem itself has no reason of its own, and Remote, which takes over the other side's for each failure."""
+WITHOUT_REASON = {Problem, Remote, BrokerUnforeseen, NodeUnforeseen}
+"""Remote takes over the other side's reason for each failure; what no command foresaw has none to give."""
 TEXTS = [text for one in REASONS.values() for text in (one.title, one.cure)]
 STATUSES = {
     name: value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, int) and name != "OK"
@@ -55,7 +58,7 @@ def test_there_are_problems_in_all_three_packages() -> None:
 def test_every_problem_has_a_row(problem: type[Problem]) -> None:
     """T-PRV-1: only a code and the texts of this table ever reach a caller, so each code must be in it."""
     assert problem.reason in REASONS
-    assert "INTERNAL" != problem.reason or problem in {Problem, Remote}
+    assert "INTERNAL" != problem.reason or problem in WITHOUT_REASON
 
 
 def test_no_code_has_two_rows() -> None:
