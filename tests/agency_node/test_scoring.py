@@ -223,6 +223,7 @@ def test_levels_are_within_their_fields_and_symmetric(asked: Description, record
     assert all(-1 <= level < top for level, top in zip(levels, FIELDS.values(), strict=True))
 
 
+@pytest.mark.prove
 def test_the_shipped_prior_is_what_the_fitting_makes() -> None:
     """The shipped numbers come from invented people and from nothing else."""
     assert make() == json.loads(FILE.read_text())
