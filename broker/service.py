@@ -5,6 +5,7 @@ comes from its certificate, never from the message.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -354,7 +355,9 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             # Queued, not yielded: heads must go down in the order in which their proofs follow from each other.
             head = self._reading.head_from(session.head_size)
             session.head_size = head_size(head)
-            session.send(node_pb2.AttachResponse(head=head))
+            with contextlib.suppress(NotAttached):
+                # What it sent meanwhile may have closed the session already; then it ends below, as any other.
+                session.send(node_pb2.AttachResponse(head=head))
             log.info(Event.NODE_ATTACHED, node=peer.agency, directory_version=first.hello.directory_version)
             gone = asyncio.create_task(session.closed.wait())
             wanted: asyncio.Task[node_pb2.AttachResponse] | None = None
