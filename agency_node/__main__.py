@@ -42,7 +42,7 @@ from agency_node.channel import Identity, Remote, call, dial, problem_of
 from agency_node.directory import DirectoryFile
 from agency_node.events import Event, log
 from agency_node.ledger import Kind, Record, append
-from agency_node.rules import RulesInForce
+from agency_node.rules import RulesInForce, catalogue_in_force
 from agency_node.settings import BadSettings, NodeSettings, StewardSettings
 from agency_node.store import open_store, reading, writing
 from agency_node.store.agreements import Binding, Source, binding_of, keep_binding
@@ -282,23 +282,11 @@ async def build_index(
 
     with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         directory = at.directory.current()
-        async with _key_servers(at) as (broker, steward):
-
-            async def tokenise(wanted: Sequence[MatchKey]) -> list[bytes]:
-                return await tokens.tokens(
-                    wanted,
-                    broker=broker,
-                    steward=steward,
-                    publics=publics(directory),
-                    use=tokens.INDEX,
-                    deadline_s=INDEX_S,
-                    checkpoint=_newest_head(at),
-                )
-
+        async with _dialled(at) as (broker, steward):
             return await index.build(
                 at.engine,
                 records,
-                tokenise,
+                _tokenise(at, directory, broker, steward, tokens.INDEX, INDEX_S),
                 node_id=settings.agency,
                 terms=index.Terms(directory.epoch.id, directory.key_servers_digest),
                 at_ns=time.time_ns(),
@@ -315,10 +303,35 @@ def check_mapping(settings: NodeSettings) -> "Records":
 
 
 @contextlib.asynccontextmanager
-async def _key_servers(at: Home) -> AsyncIterator[tuple[tokens.KeyServer, tokens.KeyServer]]:
+async def _dialled(at: Home) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
+    """Channels to the broker and to the steward."""
     identity = at.own_identity()
     async with dial(at.settings.broker, identity) as broker, dial(at.settings.steward, identity) as steward:
-        yield keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward)
+        yield broker, steward
+
+
+def _tokenise(
+    at: Home,
+    directory: Directory,
+    broker: grpc.aio.Channel,
+    steward: grpc.aio.Channel,
+    use: "keys_pb2.KeyUse.ValueType",
+    deadline_s: float,
+) -> Callable[[Sequence[MatchKey]], Awaitable[list[bytes]]]:
+    """Turns match keys into tokens through both key servers, always with the keys that one directory pins."""
+
+    async def tokenise(wanted: Sequence[MatchKey]) -> list[bytes]:
+        return await tokens.tokens(
+            wanted,
+            broker=keys_pb2_grpc.KeyServiceStub(broker),
+            steward=keys_pb2_grpc.KeyServiceStub(steward),
+            publics=publics(directory),
+            use=use,
+            deadline_s=deadline_s,
+            checkpoint=_newest_head(at),
+        )
+
+    return tokenise
 
 
 def _newest_head(at: Home) -> str:
@@ -375,28 +388,13 @@ async def desk(
             jti=new_id(),
             now_s=now_s,
         )
-        rules = RulesInForce(settings.agency, at.engine, at.directory.current)
-        in_force = rules.current()
-        identity = at.own_identity()
-        async with dial(settings.broker, identity) as broker, dial(settings.steward, identity) as steward:
-            servers = (keys_pb2_grpc.KeyServiceStub(broker), keys_pb2_grpc.KeyServiceStub(steward))
-            head = _newest_head(at)
-
-            async def tokenise(wanted: Sequence[MatchKey]) -> list[bytes]:
-                return await tokens.tokens(
-                    wanted,
-                    broker=servers[0],
-                    steward=servers[1],
-                    publics=publics(directory),
-                    use=keys_pb2.KEY_USE_ASK,
-                    deadline_s=CALL_S,
-                    checkpoint=head,
-                )
+        policy, catalogue = catalogue_in_force(at.engine, directory)
+        async with _dialled(at) as (broker, steward):
 
             async def tag(wanted: Sequence[MatchKey]) -> list[bytes]:
                 return await tokens.subject_tags(
                     wanted,
-                    steward=servers[1],
+                    steward=keys_pb2_grpc.KeyServiceStub(steward),
                     publics=publics(directory),
                     federation=directory.federation,
                     deadline_s=CALL_S,
@@ -440,11 +438,11 @@ async def desk(
             asker = Asker(
                 agency=settings.agency,
                 directory=directory,
-                catalogue=in_force.catalogue,
-                policy=in_force.revision,
+                catalogue=catalogue,
+                policy=policy,
                 asking_key=asking_key,
                 case_secret=sha256(lp(b"accord case secret v1", secret)),
-                tokens=tokenise,
+                tokens=_tokenise(at, directory, broker, steward, tokens.ASK, CALL_S),
                 subject_tokens=tag,
                 agreements=find,
                 now_ns=time.time_ns,
@@ -452,18 +450,15 @@ async def desk(
                 asked=lambda prepared: note(Kind.ASKED_BY_US, _asked(prepared)),
                 shown=lambda outcome: note(Kind.ANSWER_SHOWN, _shown(outcome)),
             )
-            try:
-                yield Desk(
-                    asker=asker,
-                    caller_token=caller_token,
-                    role=member.role,
-                    ask=send,
-                    record=lambda request: call(agreeing.RecordAgreement(request, timeout=CALL_S)),
-                    withdraw=lambda request: call(agreeing.WithdrawAgreement(request, timeout=CALL_S)),
-                    keep=keep,
-                )
-            finally:
-                rules.close()
+            yield Desk(
+                asker=asker,
+                caller_token=caller_token,
+                role=member.role,
+                ask=send,
+                record=lambda request: call(agreeing.RecordAgreement(request, timeout=CALL_S)),
+                withdraw=lambda request: call(agreeing.WithdrawAgreement(request, timeout=CALL_S)),
+                keep=keep,
+            )
 
 
 async def _ask(

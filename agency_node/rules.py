@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from accord import bundle as bundles
+from accord import catalogue as catalogues
 from accord.canonical import Json
 from accord.catalogue import Catalogue
 from accord.directory import Directory
@@ -85,6 +86,30 @@ def _codes(word: Word) -> str:
     return " ".join(sorted({code for code, _ in word.denials})) or "NOT_ALLOWED"
 
 
+def catalogue_in_force(engine: Engine, directory: Directory) -> tuple[str, Catalogue]:
+    """Revision and catalogue of the bundle in force, for who asks or looks: no rule is loaded, no engine started.
+
+    Args:
+        engine: The node's state.
+        directory: The directory in force, whose policy keys count.
+
+    Raises:
+        NoRules: No bundle has been received yet.
+        BadBundle: The stored one no longer verifies.
+        BadCatalogue: Its catalogue does not have its form.
+    """
+    opened = bundles.open_bundle(_stored(engine), directory.broker.policy_public_keys())
+    return opened.revision, catalogues.parse(opened.files[catalogues.PATH])
+
+
+def _stored(engine: Engine) -> bytes:
+    with reading(engine) as connection:
+        stored = bundle_in_force(connection)
+    if stored is None:
+        raise NoRules("no policy bundle has been received yet")
+    return stored.bundle
+
+
 @dataclass(slots=True)
 class RulesInForce:
     """The policy bundle in force at this node: kept in its state, loaded once.
@@ -108,11 +133,7 @@ class RulesInForce:
             BadBundle: The stored one no longer verifies.
         """
         if self._loaded is None:
-            with reading(self.engine) as connection:
-                stored = bundle_in_force(connection)
-            if stored is None:
-                raise NoRules("no policy bundle has been received yet")
-            self._loaded = self._load(stored.bundle)
+            self._loaded = self._load(_stored(self.engine))
         return self._loaded
 
     def revision(self) -> str:

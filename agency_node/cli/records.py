@@ -86,13 +86,11 @@ def index_build(home: HomeOption, as_json: JsonOption = False, allow_vanishing: 
 def questions(home: HomeOption, as_json: JsonOption = False) -> None:
     """List the questions that may be asked, with the meaning of yes and of no."""
     from agency_node import __main__ as parts
-    from agency_node.rules import RulesInForce
+    from agency_node.rules import catalogue_in_force
 
     told = load(home)
     with parts.home(told) as at:
-        rules = RulesInForce(told.agency, at.engine, at.directory.current)
-        catalogue = rules.current().catalogue
-        rules.close()
+        _, catalogue = catalogue_in_force(at.engine, at.directory.current())
     if as_json:
         show(
             [

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import pytest
@@ -12,9 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from accord import bundle as bundles
 from accord.v1 import node_pb2
 from agency_node import service
+from agency_node.rules import NoRules, catalogue_in_force
+from agency_node.store import open_store
 from broker import policy
 from broker.service import bundle_frames
 from tests.world import stack as worlds
+from tests.world import trust
 
 Result = TypeVar("Result")
 UNKNOWN_FIELD: Final = b"\xba\x3e\x04text"
@@ -101,6 +105,18 @@ def test_a_signed_bundle_comes_into_force(stage: Stage) -> None:
 
         assert [] == stage.handed(*chunks(made, size))
         assert (made.revision, made.revision) == (stage.frames.rules.revision(), stage.activated()[-1])
+        assert (made.revision, stage.frames.rules.current().catalogue) == catalogue_in_force(
+            stage.frames.node.engine, stage.frames.node.directory()
+        )
+
+
+def test_who_asks_finds_no_catalogue_where_no_bundle_is(tmp_path: Path) -> None:
+    """T-POL-5: without rules nothing is asked, and the cure says where they come from."""
+    engine = open_store(tmp_path / "node.db")
+
+    with pytest.raises(NoRules):
+        catalogue_in_force(engine, trust.make_federation().directory)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("what", ["another key", "altered", "another revision", "cut short", "no bundle"])
