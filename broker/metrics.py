@@ -12,7 +12,6 @@ ROWS: Final = Counter(
     "accord_answers", "Agency rows, by agency and delivery", ["agency", "delivery"], registry=REGISTRY
 )
 SECONDS: Final = Histogram("accord_question_seconds", "Time from question to release", registry=REGISTRY)
-ATTACHED: Final = Gauge("accord_node_up", "Whether an agency's node is attached", ["agency"], registry=REGISTRY)
 LEDGER_SIZE: Final = Gauge("accord_ledger_entries", "Entries in the ledger", registry=REGISTRY)
 
 

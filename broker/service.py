@@ -31,7 +31,7 @@ from accord.v1 import (
     node_pb2_grpc,
 )
 from broker import caller
-from broker.ask import Heard, ask, nobody_listens
+from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
 from broker.gate import BadRequest, NotAllowed, Peer, peer_of, refuse_unknown_fields
@@ -623,6 +623,3 @@ class Auditing(audit_pb2_grpc.AuditServiceServicer):
         if not 1 <= request.limit <= 1000:
             raise BadRequest("limit is not from 1 to 1,000")
         return audit_pb2.ListEntriesResponse(entries=self._reading.entries(request.start, request.limit))
-
-
-__all__ = ["Agreeing", "Asking", "Attaching", "Auditing", "Caller", "Handing", "ask", "bundle_frames"]
