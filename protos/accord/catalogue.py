@@ -21,6 +21,15 @@ PATH: Final = "accord/data/catalogue/data.json"
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_QUESTIONS: Final = 5_000
 
+ANY: Final = "any"
+"""The composition in which one yes makes a yes, and only all together a no."""
+
+FEWEST_FOR_FAMILY: Final = 2
+"""Fewest people of whom a family is made: of one, the family's word would be the person's."""
+
+FEWEST_COMPOSED: Final = 2
+"""Fewest agencies of whose answers one is made: with one, what is shown would be that agency's own answer."""
+
 _ID: Final = r"[a-z0-9_]+\.[a-z0-9_]+"
 _AGENCY: Final = r"[a-z][a-z0-9-]{1,30}"
 _WORD: Final = r"[A-Za-z0-9_.-]{1,64}"
@@ -43,10 +52,12 @@ class Question:
         title: The question in plain words.
         meaning_of_yes: What *yes* says.
         meaning_of_no: What *no* says.
-        subjects: Whom it can be asked about: person, family.
+        subjects: Whom it can be asked about: person, family. About a family alone means that an agency says one word of
+            the family as a whole, and never of whom in it.
         answer: Form of the answer: boolean or recency.
         shows_recency: Whether a yes says how long ago.
-        composition: How agencies' answers are put together: per_agency.
+        composition: How agencies' answers are put together: per_agency (each is shown) or any (the broker makes one
+            answer of them, and none is shown).
         yes_when: What makes a yes: count (at least one in the window) or open (open today).
         window_days: How far back a count looks, days; None when it does not.
         owners: Agencies that answer it, sorted.
@@ -82,6 +93,11 @@ class Question:
     next_step: str
     risk_factor_code: str
     deprecated_by: str | None
+
+    @property
+    def of_family(self) -> bool:
+        """Whether it is answered for a family as a whole."""
+        return "person" not in self.subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +348,11 @@ def _question(key: str, row: dict[str, Json]) -> Question:
     window = None if row["window_days"] is None else canonical.integer(row, "window_days", 1, 36_600)
     if (yes_when == "count") != (window is not None):
         raise NotCanonical(f"{key} counts without a window, or has a window and does not count")
+    subjects = canonical.strings(row, "subjects", 2, "person|family")
+    composition = canonical.text(row, "composition", f"per_agency|{ANY}")
+    if composition == ANY and ("person" in subjects or row["shows_recency"] is not False):
+        # Who in the family, and how long ago, would say which agency it was.
+        raise NotCanonical(f"{key} puts answers together and is not about a family as a whole, or shows recency")
     gateways = _object(row, "gateways")
     return Question(
         id=key,
@@ -339,10 +360,10 @@ def _question(key: str, row: dict[str, Json]) -> Question:
         title=canonical.text(row, "title", _TEXT),
         meaning_of_yes=canonical.text(row, "meaning_of_yes", _TEXT),
         meaning_of_no=canonical.text(row, "meaning_of_no", _TEXT),
-        subjects=frozenset(canonical.strings(row, "subjects", 2, "person|family")),
+        subjects=frozenset(subjects),
         answer=canonical.text(row, "answer", "boolean|recency"),
         shows_recency=canonical.boolean(row, "shows_recency"),
-        composition=canonical.text(row, "composition", "per_agency"),
+        composition=composition,
         yes_when=yes_when,
         window_days=window,
         owners=canonical.strings(row, "owners", 200, _AGENCY),

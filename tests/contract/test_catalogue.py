@@ -85,6 +85,22 @@ def _drop(*path: str) -> Callable[[dict[str, Any]], None]:
 
 
 Q = ("questions", "agency.contact")
+
+
+def _composed(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    """Make the question one whose answers are put together, save for the changes."""
+
+    def change(value: dict[str, Any]) -> None:
+        value["questions"]["agency.contact"] |= {
+            "composition": "any",
+            "subjects": ["family"],
+            "shows_recency": False,
+            **changes,
+        }
+
+    return change
+
+
 REFUSED = {
     "another version": _set("v", to=2),
     "an unknown field": _set("more", to=1),
@@ -94,6 +110,9 @@ REFUSED = {
     "a title with a line break": _set(*Q, "title", to="one\ntwo"),
     "an empty meaning": _set(*Q, "meaning_of_no", to=""),
     "an unknown form of answer": _set(*Q, "answer", to="score"),
+    "a composition that is none": _set(*Q, "composition", to="majority"),
+    "answers put together about a person": _composed(subjects=["family", "person"]),
+    "answers put together with how recent": _composed(shows_recency=True),
     "a count without a window": _set(*Q, "window_days", to=None),
     "a window without a count": _set(*Q, "yes_when", to="open"),
     "a level of need that is none": _set(*Q, "min_tier", to=0),
@@ -111,6 +130,16 @@ REFUSED = {
     "an agency that may be public": _set("agencies", "police", "public", to="yes"),
     "a purpose of another kind": _set("purposes", "early_help", "kind", to="curious"),
 }
+
+
+def test_a_question_about_a_family_alone_is_answered_for_the_family() -> None:
+    """T-LNK-2: one word for the family where the catalogue lets nobody ask about a person, and there only."""
+    value = copy.deepcopy(GOOD)
+    _composed()(value)
+    found = catalogue.parse(encode(value)).questions
+
+    assert (True, "any") == (found["agency.contact"].of_family, found["agency.contact"].composition)
+    assert (False, "per_agency") == (found["agency.open_now"].of_family, found["agency.open_now"].composition)
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from accord.v1 import common_pb2 as accord_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63ord/v1/broker.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\"\xa7\x01\n\nAskRequest\x12\x14\n\x0c\x63\x61ller_token\x18\x01 \x01(\t\x12\x0c\n\x04\x63ore\x18\x02 \x01(\x0c\x12\x13\n\x0b\x62roker_part\x18\x03 \x01(\x0c\x12\x14\n\x0cnode_digests\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\'\n\nnode_parts\x18\x07 \x03(\x0b\x32\x13.accord.v1.NodePart\"\x8e\x01\n\tAgencyRow\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0e\x32\x13.accord.v1.Delivery\x12\x15\n\rsigned_answer\x18\x03 \x01(\x0c\x12\"\n\x07\x64\x65nials\x18\x04 \x03(\x0b\x32\x11.accord.v1.Denial\x12\x0f\n\x07gateway\x18\x05 \x01(\t\"~\n\x0b\x41skResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\"\n\x04rows\x18\x02 \x03(\x0b\x32\x14.accord.v1.AgencyRow\x12\'\n\treceipted\x18\x03 \x01(\x0b\x32\x14.accord.v1.Receipted\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"<\n\x16\x41skWithProgressRequest\x12\"\n\x03\x61sk\x18\x01 \x01(\x0b\x32\x15.accord.v1.AskRequest\"+\n\x0b\x41skProgress\x12\r\n\x05\x61sked\x18\x01 \x01(\r\x12\r\n\x05heard\x18\x02 \x01(\r\"{\n\x17\x41skWithProgressResponse\x12*\n\x08progress\x18\x01 \x01(\x0b\x32\x16.accord.v1.AskProgressH\x00\x12*\n\x08response\x18\x02 \x01(\x0b\x32\x16.accord.v1.AskResponseH\x00\x42\x08\n\x06update\"\x16\n\x14ListQuestionsRequest\"]\n\x15ListQuestionsResponse\x12\x11\n\tcatalogue\x18\x01 \x01(\x0c\x12\x18\n\x10\x63\x61talogue_sha256\x18\x02 \x01(\x0c\x12\x17\n\x0fpolicy_revision\x18\x03 \x01(\t2\xf5\x01\n\rBrokerService\x12\x34\n\x03\x41sk\x12\x15.accord.v1.AskRequest\x1a\x16.accord.v1.AskResponse\x12Z\n\x0f\x41skWithProgress\x12!.accord.v1.AskWithProgressRequest\x1a\".accord.v1.AskWithProgressResponse0\x01\x12R\n\rListQuestions\x12\x1f.accord.v1.ListQuestionsRequest\x1a .accord.v1.ListQuestionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63ord/v1/broker.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\"\xa7\x01\n\nAskRequest\x12\x14\n\x0c\x63\x61ller_token\x18\x01 \x01(\t\x12\x0c\n\x04\x63ore\x18\x02 \x01(\x0c\x12\x13\n\x0b\x62roker_part\x18\x03 \x01(\x0c\x12\x14\n\x0cnode_digests\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\'\n\nnode_parts\x18\x07 \x03(\x0b\x32\x13.accord.v1.NodePart\"\x8e\x01\n\tAgencyRow\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0e\x32\x13.accord.v1.Delivery\x12\x15\n\rsigned_answer\x18\x03 \x01(\x0c\x12\"\n\x07\x64\x65nials\x18\x04 \x03(\x0b\x32\x11.accord.v1.Denial\x12\x0f\n\x07gateway\x18\x05 \x01(\t\"\xa3\x01\n\x0b\x41skResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\"\n\x04rows\x18\x02 \x03(\x0b\x32\x14.accord.v1.AgencyRow\x12\'\n\treceipted\x18\x03 \x01(\x0b\x32\x14.accord.v1.Receipted\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12#\n\x08\x63omposed\x18\x05 \x01(\x0e\x32\x11.accord.v1.Answer\"<\n\x16\x41skWithProgressRequest\x12\"\n\x03\x61sk\x18\x01 \x01(\x0b\x32\x15.accord.v1.AskRequest\"+\n\x0b\x41skProgress\x12\r\n\x05\x61sked\x18\x01 \x01(\r\x12\r\n\x05heard\x18\x02 \x01(\r\"{\n\x17\x41skWithProgressResponse\x12*\n\x08progress\x18\x01 \x01(\x0b\x32\x16.accord.v1.AskProgressH\x00\x12*\n\x08response\x18\x02 \x01(\x0b\x32\x16.accord.v1.AskResponseH\x00\x42\x08\n\x06update\"\x16\n\x14ListQuestionsRequest\"]\n\x15ListQuestionsResponse\x12\x11\n\tcatalogue\x18\x01 \x01(\x0c\x12\x18\n\x10\x63\x61talogue_sha256\x18\x02 \x01(\x0c\x12\x17\n\x0fpolicy_revision\x18\x03 \x01(\t2\xf5\x01\n\rBrokerService\x12\x34\n\x03\x41sk\x12\x15.accord.v1.AskRequest\x1a\x16.accord.v1.AskResponse\x12Z\n\x0f\x41skWithProgress\x12!.accord.v1.AskWithProgressRequest\x1a\".accord.v1.AskWithProgressResponse0\x01\x12R\n\rListQuestions\x12\x1f.accord.v1.ListQuestionsRequest\x1a .accord.v1.ListQuestionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKREQUEST']._serialized_end=229
   _globals['_AGENCYROW']._serialized_start=232
   _globals['_AGENCYROW']._serialized_end=374
-  _globals['_ASKRESPONSE']._serialized_start=376
-  _globals['_ASKRESPONSE']._serialized_end=502
-  _globals['_ASKWITHPROGRESSREQUEST']._serialized_start=504
-  _globals['_ASKWITHPROGRESSREQUEST']._serialized_end=564
-  _globals['_ASKPROGRESS']._serialized_start=566
-  _globals['_ASKPROGRESS']._serialized_end=609
-  _globals['_ASKWITHPROGRESSRESPONSE']._serialized_start=611
-  _globals['_ASKWITHPROGRESSRESPONSE']._serialized_end=734
-  _globals['_LISTQUESTIONSREQUEST']._serialized_start=736
-  _globals['_LISTQUESTIONSREQUEST']._serialized_end=758
-  _globals['_LISTQUESTIONSRESPONSE']._serialized_start=760
-  _globals['_LISTQUESTIONSRESPONSE']._serialized_end=853
-  _globals['_BROKERSERVICE']._serialized_start=856
-  _globals['_BROKERSERVICE']._serialized_end=1101
+  _globals['_ASKRESPONSE']._serialized_start=377
+  _globals['_ASKRESPONSE']._serialized_end=540
+  _globals['_ASKWITHPROGRESSREQUEST']._serialized_start=542
+  _globals['_ASKWITHPROGRESSREQUEST']._serialized_end=602
+  _globals['_ASKPROGRESS']._serialized_start=604
+  _globals['_ASKPROGRESS']._serialized_end=647
+  _globals['_ASKWITHPROGRESSRESPONSE']._serialized_start=649
+  _globals['_ASKWITHPROGRESSRESPONSE']._serialized_end=772
+  _globals['_LISTQUESTIONSREQUEST']._serialized_start=774
+  _globals['_LISTQUESTIONSREQUEST']._serialized_end=796
+  _globals['_LISTQUESTIONSRESPONSE']._serialized_start=798
+  _globals['_LISTQUESTIONSRESPONSE']._serialized_end=891
+  _globals['_BROKERSERVICE']._serialized_start=894
+  _globals['_BROKERSERVICE']._serialized_end=1139
 # @@protoc_insertion_point(module_scope)

@@ -85,7 +85,9 @@ class AgencyRow(_message.Message):
     delivery: _common_pb2.Delivery.ValueType
     """Whether it answered, was not allowed to be asked, or was not reached."""
     signed_answer: _builtins.bytes
-    """The agency's own signed answer, 2,048 bytes, when it answered."""
+    """The agency's own signed answer, 2,048 bytes, when it answered; empty where
+    the agencies' answers are put together and none of them is shown.
+    """
     gateway: _builtins.str
     """The gateway under which it was asked."""
     @_builtins.property
@@ -119,10 +121,15 @@ class AskResponse(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     RECEIPTED_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    COMPOSED_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """Identifier of the question."""
     replayed: _builtins.bool
     """True when this is the stored answer to a question asked before."""
+    composed: _common_pb2.Answer.ValueType
+    """What the broker made of all the agencies' answers, as the record says too;
+    unspecified for a question whose answers are shown agency by agency.
+    """
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgencyRow]:
         """One row for each addressed agency, in order of agency identifier."""
@@ -138,10 +145,11 @@ class AskResponse(_message.Message):
         rows: _abc.Iterable[Global___AgencyRow] | None = ...,
         receipted: _common_pb2.Receipted | None = ...,
         replayed: _builtins.bool = ...,
+        composed: _common_pb2.Answer.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipted", b"receipted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id", "receipted", b"receipted", "replayed", b"replayed", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["composed", b"composed", "query_id", b"query_id", "receipted", b"receipted", "replayed", b"replayed", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

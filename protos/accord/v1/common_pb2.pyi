@@ -33,7 +33,7 @@ class _AnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Answer.ValueTy
     """The agency will not or cannot tell. The cause stays inside the agency."""
 
 class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
-    """What an agency says about one person. Zero is never an answer: a missing
+    """What is said about one person, or about a family. Zero is never an answer: a missing
     field must not read as a no.
     """
 
