@@ -18,7 +18,7 @@ import argparse
 import csv
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -469,6 +469,12 @@ def _remember(agency: str, population: Sequence[Person], seed: int, as_of: date)
     for person in _choose(agency, rest, wanted, random, as_of):
         contacts_, assessments = _history(agency, person, random, as_of)
         known.append((person, _DAMAGE[agency](_as_is(person, contacts_, assessments), random)))
+    if agency == "housing":
+        homes: dict[str, list[Held]] = {}
+        for person, held in known:
+            homes.setdefault(person.household, []).append(held)
+        # The address is the tenancy's, however many live there.
+        known = [(person, replace(held, address=_tenant(homes[person.household]).address)) for person, held in known]
     random.shuffle(known)  # the fixed household is not at the top of anybody's table
     refs = sorted(random.sample(range(1_000, 1_000 + 40 * len(known)), len(known)))
 
@@ -823,6 +829,61 @@ def _write_csv(file: Path, heading: Sequence[str], rows: Iterable[Sequence[objec
 _WRITERS: Final[Mapping[str, Callable[[Path, Sequence[Held]], None]]] = MappingProxyType(
     {"police": _write_police, "social-care": _write_social_care, "housing": _write_housing}
 )
+
+
+# -- The county as test data ------------------------------------------------------------------------------------------
+
+
+def described(held: Held) -> dict[str, str | tuple[str, ...]]:
+    """What an agency has written down of somebody, as the arguments of `accord.identity.describe`.
+
+    Just what the agency's mapping reads out of its records; what the agency does not keep is left out.
+    """
+    raw: dict[str, str | tuple[str, ...]] = {
+        "first_name": held.first_name,
+        "middle_names": held.middle_name,
+        "last_name": held.last_name,
+        "date_of_birth": held.date_of_birth.isoformat(),
+        "sex": held.truth.sex,
+        "address": held.address.line if held.address else "",
+        "postcode": held.address.postcode if held.address else "",
+        "nhs_number": held.nhs_number,
+        "former_last_names": (held.former_last_name,) if held.former_last_name else (),
+        "former_postcodes": (held.former_address.postcode,) if held.former_address else (),
+    }
+
+    return {name: value for name, value in raw.items() if value}
+
+
+def told(person: Person) -> dict[str, str | tuple[str, ...]]:
+    """Somebody as a worker who knows them well would type them: as `described`, without a slip."""
+    raw: dict[str, str | tuple[str, ...]] = {
+        "first_name": person.first_name,
+        "middle_names": person.middle_name,
+        "last_name": person.last_name,
+        "date_of_birth": person.date_of_birth.isoformat(),
+        "sex": person.sex,
+        "address": person.address.line,
+        "postcode": person.address.postcode,
+        "nhs_number": person.nhs_number,
+        "former_last_names": (person.former_last_name,) if person.former_last_name else (),
+        "former_postcodes": (person.former_address.postcode,) if person.former_address else (),
+    }
+
+    return {name: value for name, value in raw.items() if value}
+
+
+def pairs(county: County, left: str, right: str) -> Iterator[tuple[Held, Held]]:
+    """Every person whom both agencies know, as each has written them down; in order of the left agency's numbers.
+
+    Raises:
+        KeyError: No such agency.
+    """
+    known: dict[str, list[Held]] = {}
+    for held in county.held[right]:
+        known.setdefault(held.truth.id, []).append(held)
+    for held in county.held[left]:
+        yield from ((held, other) for other in known.get(held.truth.id, ()))
 
 
 def main(arguments: Sequence[str]) -> int:
