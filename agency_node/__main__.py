@@ -224,7 +224,11 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
                 log.info(Event.SESSION_ATTACHED, broker=settings.broker)
             up = now
 
-        keeping = asyncio.create_task(session.keep(settings.broker, identity, frames.hello, frames.handle, attached))
+        keeping = asyncio.create_task(
+            session.keep(
+                settings.broker, identity, frames.hello, frames.handle, attached, settings.answer_pace_ms / 1_000
+            )
+        )
         if settings.metrics is not None:
             from prometheus_client import start_http_server
 

@@ -6,6 +6,7 @@ most five seconds, and says in its hello how far it had come.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
@@ -19,6 +20,7 @@ from agency_node.events import Event, log
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
+_RANDOM: Final = random.SystemRandom()
 
 Handle = Callable[[node_pb2.AttachResponse], Awaitable[Sequence[node_pb2.AttachRequest]]]
 
@@ -29,6 +31,7 @@ async def keep(
     hello: Callable[[], node_pb2.Hello],
     handle: Handle,
     attached: Callable[[bool], None],
+    pace_s: float = 0.0,
 ) -> None:
     """Stay attached until cancelled.
 
@@ -41,13 +44,14 @@ async def keep(
         handle: Handles one frame and gives the frames to send back. What it raises ends this stream, and the next one
             begins from what hello then says.
         attached: Told whenever the stream comes up or goes down.
+        pace_s: Answers leave a whole number of such steps after their question came, seconds; 0 sends them at once.
     """
     wait_s = FIRST_WAIT_S
     while True:
         try:
             channel = dial(address, identity())
             try:
-                async for _ in _once(channel, hello(), handle):
+                async for _ in _once(channel, hello(), handle, pace_s):
                     attached(True)
                     wait_s = FIRST_WAIT_S
             finally:
@@ -64,7 +68,17 @@ async def keep(
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle) -> AsyncIterator[None]:
+def held_s(elapsed_s: float, pace_s: float) -> float:
+    """How much longer an answer waits, in seconds, so that it leaves at a whole step.
+
+    Args:
+        elapsed_s: Since its question came.
+        pace_s: Length of a step; 0 for no waiting.
+    """
+    return max(1, math.ceil(elapsed_s / pace_s)) * pace_s - elapsed_s if pace_s > 0 else 0.0
+
+
+async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle, pace_s: float) -> AsyncIterator[None]:
     up: asyncio.Queue[node_pb2.AttachRequest | None] = asyncio.Queue()
     up.put_nowait(node_pb2.AttachRequest(hello=hello))
 
@@ -73,12 +87,21 @@ async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle
             yield frame
 
     stream = node_pb2_grpc.NodeSessionServiceStub(channel).Attach(frames())
+    loop = asyncio.get_running_loop()
     try:
-        # One frame after the other: heads and withdrawals count in the order in which they came.
+        # One frame after the other: heads and withdrawals count in the order in which they came. What waits for its
+        # step holds up no other frame.
         async for frame in stream:
+            came = loop.time()
             yield
             for reply in await handle(frame):
-                up.put_nowait(reply)
+                if reply.WhichOneof("frame") == "answered":
+                    # A timer is late by a fraction of a millisecond that depends on when it was set; the random part
+                    # drowns that.
+                    wait_s = held_s(loop.time() - came, pace_s) + _RANDOM.uniform(0.0, pace_s / 4)
+                    loop.call_later(wait_s, up.put_nowait, reply)
+                else:
+                    up.put_nowait(reply)
     finally:
         up.put_nowait(None)
         stream.cancel()

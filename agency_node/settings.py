@@ -204,6 +204,8 @@ class NodeSettings(_Settings):
         pseudonym_secret: 32 raw bytes from which staff get their pseudonyms.
         max_answer_age_s: Oldest state of the records that is still answered from, seconds, 60 to 2,678,400 (31 days);
             a question's own limit may be shorter.
+        answer_pace_ms: Answers leave a whole number of such steps after their question came, so that their timing does
+            not tell what was found; milliseconds, 0 to 1,000. Longer than this node usually takes; 0 turns it off.
         staff: The agency's identity provider; absent where nobody asks from this node.
     """
 
@@ -218,6 +220,7 @@ class NodeSettings(_Settings):
     witness_key: Path = Path("witness.key")
     pseudonym_secret: Path = Path("pseudonym.secret")
     max_answer_age_s: int = Field(default=604_800, ge=60, le=2_678_400)
+    answer_pace_ms: int = Field(default=100, ge=0, le=1_000)
     staff: StaffSettings | None = None
 
 

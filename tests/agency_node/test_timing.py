@@ -1,0 +1,211 @@
+"""How long a node takes tells nothing of what it found: its answers leave at a steady pace."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+import pytest
+
+from accord.v1 import node_pb2, node_pb2_grpc
+from agency_node import session
+from tests.world import hostile
+from tests.world import stack as worlds
+
+PATIENCE_S: Final = 10.0
+PACE_S: Final = 0.1
+EACH: Final = 250
+BY_CHANCE: Final = 0.585
+"""Six pairs of kinds that do not differ stay below this: 3.3 standard deviations of the measure at 250 of each."""
+SEED: Final = 20261122
+
+
+class Timekeeper(node_pb2_grpc.NodeSessionServiceServicer):
+    """The broker's end of one stream: sends a question and takes the time until its answer is there."""
+
+    def __init__(self) -> None:
+        self._down: asyncio.Queue[node_pb2.AttachResponse] = asyncio.Queue()
+        self._answers: asyncio.Queue[float] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def Attach(self, frames: AsyncIterator[node_pb2.AttachRequest], context: Any) -> AsyncIterator[Any]:
+        self._reading = asyncio.create_task(self._read(frames))
+        while True:
+            yield await self._down.get()
+
+    async def _read(self, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
+        async for frame in frames:
+            if frame.WhichOneof("frame") == "answered":
+                self._answers.put_nowait(time.monotonic())
+
+    async def seconds(self, frame: node_pb2.AttachResponse) -> float:
+        """From sending this frame to its answer."""
+        sent = time.monotonic()
+        self._down.put_nowait(frame)
+        return await asyncio.wait_for(self._answers.get(), PATIENCE_S) - sent
+
+
+@contextlib.asynccontextmanager
+async def attached(world: worlds.World, handle: session.Handle, pace_s: float) -> AsyncIterator[Timekeeper]:
+    """The police's node, or what stands for it, on a stream of its own."""
+    keeper = Timekeeper()
+    server = grpc.aio.server()
+    node_pb2_grpc.add_NodeSessionServiceServicer_to_server(keeper, server)
+    channel = world.federation.broker.channel
+    credentials = grpc.ssl_server_credentials(
+        [(channel.key_pem, channel.certificate_pem)], world.federation.ca_pem, require_client_auth=True
+    )
+    port = server.add_secure_port("localhost:0", credentials)
+    await server.start()
+    parts = world.answering["police"]
+    keeping = asyncio.create_task(
+        session.keep(f"localhost:{port}", parts.home.identity, parts.frames.hello, handle, lambda _: None, pace_s)
+    )
+    try:
+        yield keeper
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await server.stop(0)
+
+
+@pytest.mark.parametrize(("elapsed_ms", "wanted_ms"), [(0, 40), (1, 40), (39.9, 40), (40, 40), (40.1, 80), (95, 120)])
+def test_an_answer_leaves_at_a_whole_step(elapsed_ms: float, wanted_ms: float) -> None:
+    """T-LNK-2: whatever was done meanwhile."""
+    assert pytest.approx(wanted_ms / 1_000) == elapsed_ms / 1_000 + session.held_s(elapsed_ms / 1_000, 0.04)
+
+
+def test_without_a_pace_nothing_waits() -> None:
+    """The setting 0 is for measuring."""
+    assert session.held_s(0.013, 0.0) == 0.0
+
+
+def area_under_curve(one: Sequence[float], other: Sequence[float]) -> float:
+    """How well times tell two kinds apart: 0.5 not at all, 1 always (Mann and Whitney's U over all pairs)."""
+    ranked = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
+    above, score = 0, 0
+    for _, kind in ranked:
+        above += kind == 0
+        score += above if kind == 1 else 0
+    area = score / (len(one) * len(other))
+    return max(area, 1 - area)
+
+
+def test_the_measure_of_telling_apart_tells_apart() -> None:
+    """A measure that always says one half would pass anything."""
+    random = Random(SEED)
+    alike = [[random.random() for _ in range(2_000)] for _ in range(2)]
+
+    assert 1.0 == area_under_curve([1.0, 2.0], [3.0, 4.0])
+    assert area_under_curve(*alike) == pytest.approx(0.5, abs=0.03)
+
+
+def somebody(first: str, last: str, born: str, postcode: str) -> dict[str, Any]:
+    named = {"first_name": first, "last_name": last, "sex": "female", "role": "child"}
+    return named | {"date_of_birth": born, "address": "11 Candle Lane", "postcode": postcode}
+
+
+KNOWN: Final = somebody("Edda", "Farrowby", "2013-05-17", "MD2 5CL")
+TWICE: Final = somebody("Orla", "Hexgrave", "2011-01-20", "MD4 5BY")
+STRANGER: Final = somebody("Ursa", "Lambourne", "2016-06-26", "MD8 5FG")
+
+
+@contextlib.asynccontextmanager
+async def police(folder: Path) -> AsyncIterator[worlds.World]:
+    contact = [worlds.ago(20)]
+    records = {
+        "police": [
+            worlds.held(1, KNOWN, contacts=contact),
+            worlds.held(2, TWICE, contacts=contact),
+            worlds.held(3, TWICE),
+        ]
+    }
+    async with worlds.stack(folder / "homes", records, attach=False) as world:
+        yield world
+
+
+async def times(
+    world: worlds.World, broker: hostile.DishonestBroker, pace_s: float, each: int
+) -> Mapping[str, list[float]]:
+    """Seconds for each kind of outcome, in an order drawn at random."""
+    kinds: Mapping[str, tuple[Mapping[str, Any], dict[str, Any]]] = {
+        "yes": (KNOWN, {}),
+        "no": (STRANGER, {}),
+        "ambiguous": (TWICE, {}),
+        "other rules": (KNOWN, {"policy": "ab" * 32}),
+    }
+    order = [kind for kind in kinds for _ in range(each)]
+    Random(SEED).shuffle(order)
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
+    frames = world.answering["police"].frames
+    async with attached(world, frames.handle, pace_s) as keeper:
+        for kind in order:
+            person, warranted = kinds[kind]
+            asked = hostile.question([person], agencies=["police"])
+            made = (await hostile.prepared(world, asked))[0].request
+            frame = await broker.frame(made, "police", token=broker.warrant(made, **warranted))
+            found[kind].append(await keeper.seconds(frame))
+    return found
+
+
+def worst(found: Mapping[str, list[float]]) -> tuple[float, str]:
+    """The two kinds that time tells apart best."""
+    kinds = list(found)
+    pairs: list[tuple[float, str]] = [
+        (area_under_curve(found[one], found[other]), f"{one}/{other}")
+        for at, one in enumerate(kinds)
+        for other in kinds[at + 1 :]
+    ]
+    return max(pairs)
+
+
+@pytest.mark.prove
+def test_time_does_not_tell_what_was_found(tmp_path: Path) -> None:
+    """T-LNK-2: whoever times a thousand answers does no better than guessing; without the pace they would."""
+
+    async def measure() -> tuple[Mapping[str, list[float]], Mapping[str, list[float]]]:
+        async with police(tmp_path) as world:
+            broker = hostile.DishonestBroker(world)
+            return await times(world, broker, PACE_S, EACH), await times(world, broker, 0.0, 60)
+
+    paced, control = asyncio.run(measure())
+    (area, pair), (without, control_pair) = worst(paced), worst(control)
+    count = sum(map(len, paced.values()))
+    print(
+        f"T-LNK-2 auc={area:.3f} ({pair}) of {count} answers at {PACE_S * 1_000:.0f} ms, seed={SEED};"
+        f" control without pace auc={without:.3f} ({control_pair})"
+    )
+
+    assert area <= BY_CHANCE
+    assert without > 0.8
+
+
+def test_what_waits_for_its_step_holds_up_nothing_else(tmp_path: Path) -> None:
+    """T-CON-2: a withdrawal or a head behind a question is dealt with at once."""
+    waiting = node_pb2.AttachRequest(answered=node_pb2.Answered(query_id="q"))
+    came: list[float] = []
+
+    async def handle(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        came.append(time.monotonic())
+        return [waiting]
+
+    async def run(body: Callable[[Timekeeper], Any]) -> list[float]:
+        async with (
+            worlds.stack(tmp_path / "homes", {"police": []}, attach=False) as world,
+            attached(world, handle, 1.5) as keeper,
+        ):
+            return list(await body(keeper))
+
+    async def both(keeper: Timekeeper) -> list[float]:
+        frame = node_pb2.AttachResponse(head=node_pb2.Head())
+        return list(await asyncio.gather(keeper.seconds(frame), keeper.seconds(frame)))
+
+    took = asyncio.run(run(both))
+
+    assert came[1] - came[0] < 1.0
+    assert min(took) >= 1.5
