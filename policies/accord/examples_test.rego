@@ -558,6 +558,37 @@ after_linking := {
 # One field of a question changed.
 changed(question, path, value) := json.patch(question, [{"op": "replace", "path": path, "value": value}])
 
+# A question that also goes to another agency, described as the bundle describes it.
+also(question, agency, gateway, art6) := json.patch(question, [{"op": "add", "path": "/targets/-", "value": {
+	"art6": art6,
+	"art9": "none",
+	"crime": "none",
+	"gateway_id": gateway,
+	"isa_id": "midshire-children",
+	"responder": {
+		"agency_id": agency,
+		"apd_until_ns": row.apd_until_ns,
+		"characters": [character.id | some character in row.characters],
+		"controller_id": row.controller_id,
+		"dpia_until_ns": row.dpia_until_ns,
+		"isa_until_ns": 2114294400000000000,
+		"jurisdiction": row.jurisdiction,
+		"kind": row.kind,
+		"regime": row.regime,
+		"sensitivity": row.sensitivity,
+		"suspended": row.suspended,
+	},
+	"sch1": "none",
+}}]) if {
+	row := data.accord.data.agencies[agency]
+}
+
+# The same with agreements that name that agency.
+also_agreed(question, agency, gateway, art6) := json.patch(also(question, agency, gateway, art6), [
+	{"op": "add", "path": "/agreements/0/responders/-", "value": agency},
+	{"op": "add", "path": "/agreements/1/responders/-", "value": agency},
+])
+
 # The broker's word on one agency.
 asked(question, agency) := word if {
 	word := data.accord.query.decision.by_target[agency] with input as question
