@@ -54,3 +54,16 @@ form_fits(question) if {
 	some kind in question.subjects
 	kind == input.request.subject_kind
 }
+
+# METADATA
+# title: The answers are shown agency by agency, or put together of two at least
+# description: Of one answer a composed answer is that answer, and says whose it is.
+# custom: {code: TOO_FEW_AGENCIES}
+default answers_hidden(_, _) := false
+
+answers_hidden(question, _) if question.composition == "per_agency"
+
+answers_hidden(question, allowed) if {
+	question.composition == "any"
+	allowed > 1
+}

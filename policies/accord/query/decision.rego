@@ -9,7 +9,37 @@ package accord.query
 # METADATA
 # title: The decision, agency by agency
 # entrypoint: true
-decision := {"by_target": {t.responder.agency_id: word(t, data.accord.gateway(t), data.accord.unlisted) | some t in input.targets}}
+decision := {"by_target": {agency: together(w, alone) | some agency, w in words}}
+
+# METADATA
+# title: The word on each agency by itself
+words := {t.responder.agency_id: word(t, data.accord.gateway(t), data.accord.unlisted) | some t in input.targets}
+
+# METADATA
+# title: Too few agencies may be asked for their answers to be put together
+alone := data.accord.lacking([{"TOO_FEW_AGENCIES": data.accord.grounds.answers_hidden(data.accord.question, count([1 | some w in words; w.allow == true]))}])
+
+# METADATA
+# title: The word on one agency, once the others are known
+together(w, _) := w if w.allow == false
+
+together(w, alone) := w if {
+	w.allow == true
+	count(alone) == 0
+}
+
+together(w, alone) := object.union(w, {
+	"allow": false,
+	"subjects": [],
+	"grants": [],
+	"denials": [d | some d in alone],
+	"obligations": [],
+	"agreement": {"mode": w.agreement.mode, "used": [], "missing": []},
+	"answer_form": "none",
+}) if {
+	w.allow == true
+	count(alone) > 0
+}
 
 # METADATA
 # title: Refusals of the question as a whole
