@@ -96,9 +96,13 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "a YAML tag": (_replace(QUESTION, "version: 1", "version: !!python/name:os.system 1"), QUESTION, "line 2"),
     "a file named after nothing": (_write("data/questions/other.name.yaml", ""), "data/questions/other.name.yaml", ""),
     "a file of another kind": (_write("data/gateways/notes.txt", "later"), "data/gateways/notes.txt", ""),
-    "an owner nobody knows": (_replace(QUESTION, "[housing, police", "[coastguard, police"), QUESTION, "owners"),
+    "an owner nobody knows": (_replace(QUESTION, "owners: [charity", "owners: [coastguard"), QUESTION, "owners"),
     "a gateway that its purpose does not list": (
-        _replace(QUESTION, "s47_enquiry: ca1989_s47", "s47_enquiry: ca1989_s27"),
+        _replace(
+            QUESTION,
+            "  housing: {early_help: agreement_service, s47_enquiry: ca1989_s47",
+            "  housing: {early_help: agreement_service, s47_enquiry: ca1989_s27",
+        ),
         QUESTION,
         "gateways.housing.s47_enquiry",
     ),
