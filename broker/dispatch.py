@@ -17,13 +17,17 @@ from accord.answer import BadAnswer, open_answer
 from accord.directory import Directory, UnknownAgency
 from accord.statement import LIST_SIZES, part_digest
 from accord.v1 import common_pb2, node_pb2
-from accord.warrant import agreement_mark, mint_warrant
+from accord.warrant import TooWide, agreement_mark, mint_warrant
 from broker.events import Event, log
 from broker.sessions import NotAttached, Session, Sessions
 from broker.stages import ANSWERED, NOT_REACHED, Answers, Opened, Reply
 
 DEADLINE_S: Final = 2.0
 """Longest wait for one node, seconds, unless settings say otherwise."""
+
+
+MARK_SIZES: Final = (*LIST_SIZES, 128)
+"""Sizes that the marks of agreements are padded to: one for each agency and person, as many as fit into one Ask."""
 
 
 class Heads(Protocol):
@@ -98,10 +102,10 @@ class Dispatcher:
             agency=statement.core.agency,
             jti=opened.jti,
             statement=statement.digest,
-            nodes=_pad(nodes),
+            nodes=_pad(nodes, LIST_SIZES),
             policy=decision.revision,
             catalogue=decision.catalogue,
-            agreements=_pad(marks),
+            agreements=_pad(marks, MARK_SIZES),
             now_s=self._now_ns() // 1_000_000_000,
             key=self._warrant_key,
         )
@@ -193,6 +197,8 @@ def head_size(head: node_pb2.Head) -> int:
     return int(head.checkpoint.split("\n", 2)[1])
 
 
-def _pad(digests: Sequence[bytes], random: Callable[[int], bytes] = os.urandom) -> list[bytes]:
-    size = next(size for size in (*LIST_SIZES, 1024) if size >= len(digests))
+def _pad(digests: Sequence[bytes], sizes: Sequence[int], random: Callable[[int], bytes] = os.urandom) -> list[bytes]:
+    size = next((size for size in sizes if size >= len(digests)), None)
+    if size is None:
+        raise TooWide(f"{len(digests)} digests do not fit into a warrant")
     return [*digests, *(random(32) for _ in range(size - len(digests)))]

@@ -30,7 +30,7 @@ LIST_SIZES: Final = (4, 8, 16, 32, 64)
 """Sizes the list of node digests is padded to, so that its length tells little."""
 MAX_LIFE_S: Final = 60
 """Longest time from issue to expiry of a statement, in seconds; as long as its caller token."""
-MAX_PAYLOAD_BYTES: Final = 120 * 1024
+MAX_PAYLOAD_BYTES: Final = 104 * 1024
 """Largest envelope: with everything beside it, a frame to one node stays within 128 KiB."""
 MAX_SUBJECTS: Final = 12
 MAX_TARGETS: Final = 50

@@ -33,6 +33,9 @@ CALLER_TYP: Final = "accord-caller+jwt"
 WARRANT_TYP: Final = "accord-warrant+jwt"
 MAX_BYTES: Final = 8192
 """Longest token read; an 8 MB header costs PyJWT 0.7 s before it is refused."""
+MAX_WARRANT_BYTES: Final = 16_384
+"""Longest warrant: room for 64 node parts and 128 marks of agreements, 13 KB. More marks than that no Ask of 1 MiB
+brings: its envelopes hold at most 10 agencies and 12 people, 16 and 8, or 32 and 4, one agreement each."""
 MAX_LIFE_S: Final = 60
 WARRANT_LIFE_S: Final = 30
 LEEWAY_S: Final = 5
@@ -154,6 +157,7 @@ def open_token(
     audience: str,
     now_s: int,
     max_life_s: int = MAX_LIFE_S,
+    max_bytes: int = MAX_BYTES,
     claims: frozenset[str] | None = None,
     require: Sequence[str] = _REQUIRED,
 ) -> Claims:
@@ -169,6 +173,7 @@ def open_token(
         audience: Whom it must be for, exactly one.
         now_s: The time, seconds since 1970.
         max_life_s: Longest `exp - iat` accepted, seconds.
+        max_bytes: Longest token accepted.
         claims: The closed set of claims, or None for an identity provider's token, whose further claims are ignored.
         require: Claims that must be there.
 
@@ -177,9 +182,9 @@ def open_token(
         TokenRefused: Anything else at all is wrong with it.
     """
     # 1. Size and alphabet, before anything is parsed.
-    segments = token.split(".") if len(token) <= MAX_BYTES else []
+    segments = token.split(".") if len(token) <= max_bytes else []
     if len(segments) != 3 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
-        raise TokenRefused("not three segments of the URL-safe alphabet within 8 KiB")
+        raise TokenRefused(f"not three segments of the URL-safe alphabet within {max_bytes // 1024} KiB")
     try:
         header_bytes, payload_bytes, _ = (unb64url(segment) for segment in segments)
     except NotCanonical as error:
@@ -419,8 +424,8 @@ def mint_warrant(
         life_s: Seconds it lives.
 
     Raises:
-        TooWide: With this many digests it would be longer than MAX_BYTES. There is room for 32 of `nodes` and 64 of
-            `agreements`, or the other way round.
+        TooWide: With this many digests it would be longer than MAX_WARRANT_BYTES. There is room for 64 of `nodes` and
+            128 of `agreements`.
     """
     claims = {
         "iss": f"{federation}/broker",
@@ -437,7 +442,7 @@ def mint_warrant(
         "agr": sorted(b64url(item) for item in agreements),
     }
     token = _mint(claims, WARRANT_TYP, key)
-    if len(token) > MAX_BYTES:
+    if len(token) > MAX_WARRANT_BYTES:
         raise TooWide(f"a warrant of {len(token)} bytes would be refused by every node")
     return token
 
@@ -467,6 +472,7 @@ def open_warrant(token: str, *, federation: str, warrant_public: bytes, agency: 
             issuer=f"{federation}/broker",
             audience=f"{federation}/nodes",
             now_s=now_s,
+            max_bytes=MAX_WARRANT_BYTES,
             claims=_WARRANT_CLAIMS,
         )
     except TokenUntimely as error:

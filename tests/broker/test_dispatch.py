@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import pytest
 
 from accord import answer as answers
-from accord import statement, warrant
+from accord import sealing, statement, warrant
 from accord.answer import NO
 from accord.v1 import node_pb2
 from broker import events
@@ -357,3 +357,43 @@ def test_nobody_waits_any_more_once_the_question_is_over(federation: trust.Feder
         return len(session.waiting), found.replies[0].cause
 
     assert (0, "deadline") == run(federation, body, {"police": world.silent}, deadline_s=0.05)
+
+
+def test_twelve_people_under_agreements_reach_ten_agencies(federation: trust.Federation) -> None:
+    """T-NET-1: as many as one Ask has room for; the warrant names no node and no agreement that it should not.
+
+    The envelopes here are small; of the largest there is room for beside everything else of the frame.
+    """
+    agreements = [f"01890000-0000-7000-8000-{number:012x}" for number in range(900, 912)]
+    targets = [HONEST, "police", *(f"charity-{number}" for number in range(1, 9))]
+    frames: list[node_pb2.Question] = []
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> Answers:
+        await simulated.attach(sessions, targets)
+        opened = world.opened(federation, targets, asker=ASKER, people=12, relied_on=agreements)
+        found = await dispatcher.dispatch(opened, nobody_listens)
+        frames.extend(heard.frame for heard in simulated.heard)
+        return found
+
+    found = run(federation, body, deadline_s=2.0)
+    widest = max(frame.ByteSize() - len(frame.part.payload) for frame in frames)
+
+    assert [ANSWERED] * 10 == [one.delivery for one in found.replies]
+    assert sorted(targets) == sorted(frame.part.node for frame in frames)
+    assert widest + sealing.ENVELOPE_LIMIT <= 128 * 1024
+
+
+def test_more_agreements_than_a_warrant_has_room_for_are_refused(federation: trust.Federation) -> None:
+    """T-NET-1: the asker is told so, and no agency becomes one that is not reached."""
+    agreements = [f"01890000-0000-7000-8000-{number:012x}" for number in range(900, 926)]
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> list[Heard]:
+        targets = [HONEST, "police", "charity-1", "charity-2", "charity-3"]
+        await simulated.attach(sessions, targets)
+        with pytest.raises(warrant.TooWide):
+            await dispatcher.dispatch(
+                world.opened(federation, targets, asker=ASKER, relied_on=agreements), nobody_listens
+            )
+        return list(simulated.heard)
+
+    assert [] == run(federation, body)
