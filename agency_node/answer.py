@@ -7,6 +7,8 @@
   gets no answer.
 * From then on there is always an answer of 2,048 bytes that speaks of twelve slots. Every reason not to tell, a failure
   of ours among them, becomes the same *cannot say*; its cause goes to this node's own ledger only (T-LNK-2).
+* A question about a family as a whole gets one word, the same in every slot: who of them is known here, and how many,
+  stays here (`fold`).
 * A slot that nothing opens is *not known*, which is a *no* only if the index is complete, fresh, and built under
   exactly the keys, normaliser and families that the statement names (T-LNK-5).
 * One look-up per warrant: the answer and its ledger entry commit together, and a repeated question gets the same bytes,
@@ -24,7 +26,7 @@ from sqlalchemy import Engine
 
 from accord import answer as contract
 from accord import sealing
-from accord.answer import CANNOT_SAY, NO, YES, AgencyAnswer, Contact, SlotAnswer
+from accord.answer import CANNOT_SAY, LINKAGES, NO, RECENCIES, YES, AgencyAnswer, Contact, SlotAnswer
 from accord.canonical import Json, sha256
 from accord.catalogue import Catalogue, Question
 from accord.directory import Directory
@@ -36,7 +38,7 @@ from agency_node.events import Event, log
 from agency_node.index import Terms, TokenIndex
 from agency_node.ledger import Kind, Record, append
 from agency_node.link import Linked, NotLinked
-from agency_node.mapping import Records
+from agency_node.mapping import ContactRoute, Records
 from agency_node.scoring import Tier
 from agency_node.stages import Admitted, Given, Opened, Received, Refused
 from agency_node.store import answers as kept
@@ -270,7 +272,39 @@ async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question 
     refs = [f"s{number}" for number in range(1, SLOTS + 1)]
     said = [found.get(ref) or replace(nobody, slot=replace(nobody.slot, ref=ref)) for ref in refs]
     # What is said rests on the index as much as on the records, so it is no newer than either; alike for everybody.
-    return [replace(one, as_of_ns=min(one.as_of_ns, state.built_at_ns)) for one in said]
+    said = [replace(one, as_of_ns=min(one.as_of_ns, state.built_at_ns)) for one in said]
+    # The agency's default team: another would tell which member of the family is known.
+    return fold(said, _route("s1", node.records.contact(""))) if question.of_family else said
+
+
+def fold(said: Sequence[Said], contact: Contact | None) -> list[Said]:
+    """One word for a family as a whole, the same in every slot, so that who is known and how many never leaves here.
+
+    *Yes* if anybody is a yes, *no* only if everybody is a no, else *cannot say*. How recent is the most recent, and how
+    sure is the least sure tier among those that say yes: what is shown may rest on any one of them.
+
+    Args:
+        said: About each slot.
+        contact: Whom to ring about a family, whoever in it is known.
+
+    Returns:
+        As many. Causes and agreements stay with their slots, for this node's own ledger.
+    """
+    words = {one.slot.answer for one in said}
+    word = YES if YES in words else NO if words == {NO} else CANNOT_SAY
+    meant = [one for one in said if one.slot.answer == word]
+    recency = next((known for known in RECENCIES if any(one.slot.recency == known for one in meant)), "")
+    linkage = next((known for known in reversed(LINKAGES) if any(one.slot.linkage == known for one in meant)), "")
+    as_of_ns = max((one.as_of_ns for one in meant), default=0)
+    return [
+        replace(
+            one,
+            slot=replace(one.slot, answer=word, recency=recency, linkage=linkage),
+            contact=contact if word == YES and contact is not None and one.slot.ref == contact.ref else None,
+            as_of_ns=as_of_ns,
+        )
+        for one in said
+    ]
 
 
 async def _say_one(admitted: Admitted, node: Node, rules: Rules, question: Question, one: link.Link) -> Said:
@@ -320,18 +354,18 @@ def _withdrawn(node: Node, record_id: str) -> bool:
 def _from_lookup(ref: str, found: lookup.Answer, linkage: str) -> Said:
     match found:
         case lookup.Yes():
-            route = found.contact
-            contact = (
-                None
-                if route is None
-                else Contact(ref, route.team, route.role, route.phone or route.mailbox, route.lead_professional)
-            )
-            return Said(SlotAnswer(ref, YES, found.recency, linkage), "", contact, found.as_of_ns)
+            return Said(SlotAnswer(ref, YES, found.recency, linkage), "", _route(ref, found.contact), found.as_of_ns)
         case lookup.No():
             # Alike for somebody known without the fact and somebody not known at all.
             return Said(SlotAnswer(ref, NO), "", None, found.as_of_ns)
         case lookup.CannotSay():
             return Said(SlotAnswer(ref, CANNOT_SAY), found.cause.value)
+
+
+def _route(ref: str, route: ContactRoute | None) -> Contact | None:
+    if route is None:
+        return None
+    return Contact(ref, route.team, route.role, route.phone or route.mailbox, route.lead_professional)
 
 
 def _all(word: str, cause: str) -> list[Said]:

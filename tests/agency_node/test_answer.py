@@ -6,15 +6,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any, Final, TypeVar
 
 import pytest
+from hypothesis import given as generated
+from hypothesis import strategies as st
 
 from accord import answer as answers
 from accord import statement
+from accord.answer import Contact, SlotAnswer
 from accord.canonical import decode_object, encode, sha256
 from accord.v1 import broker_pb2, common_pb2
+from agency_node.answer import Said, fold
 from tests.world import hostile
 from tests.world import stack as worlds
 
@@ -242,3 +247,95 @@ def test_an_envelope_of_another_question_is_not_opened(stage: Stage) -> None:
     body, cause = given(stage, resigned(stage, other, payload=one.node_parts[0].payload))
 
     assert ({"CANNOT_SAY"}, "envelope") == ({slot["a"] for slot in body["slots"]}, cause)
+
+
+# -- A family as a whole -----------------------------------------------------------------------------------------------
+
+
+SAID: Final = st.builds(
+    lambda slot, cause, as_of_ns, contact: Said(slot, cause, contact, as_of_ns, ()),
+    st.one_of(
+        st.builds(
+            lambda recency, linkage: SlotAnswer("s1", "YES", recency, linkage),
+            st.sampled_from((*answers.RECENCIES, "")),
+            st.sampled_from(answers.LINKAGES),
+        ),
+        st.just(SlotAnswer("s1", "NO")),
+        st.just(SlotAnswer("s1", "CANNOT_SAY")),
+    ),
+    st.sampled_from(("", "weak", "withheld")),
+    st.integers(0, 5),
+    st.sampled_from((None, Contact("s1", "Youth engagement team", "Duty officer", "01632 960104"))),
+)
+DESK: Final = Contact("s1", "Safeguarding desk", "Duty officer", "01632 960100")
+
+
+def told_of(slots: list[Said]) -> tuple[str, str, str]:
+    """The slow way to a family's word: look for each word, how recent and how sure, one after the other."""
+    for recency in ("OPEN_NOW", "WITHIN_3M", "WITHIN_12M", "WITHIN_3Y", "OLDER", ""):
+        for one in slots:
+            if one.slot.answer == "YES" and one.slot.recency == recency:
+                unsure = [other for other in slots if other.slot.answer == "YES" and other.slot.linkage == "PROBABLE"]
+                return "YES", recency, "PROBABLE" if unsure else "CONFIRMED"
+    for one in slots:
+        if one.slot.answer == "CANNOT_SAY":
+            return "CANNOT_SAY", "", ""
+    return "NO", "", ""
+
+
+@generated(st.lists(SAID, min_size=12, max_size=12))
+def test_a_family_has_one_word_in_every_slot(drawn: list[Said]) -> None:
+    """T-LNK-2: yes if anybody is, no only if everybody is; word, recency and tier are alike in all slots."""
+    slots = [replace(one, slot=replace(one.slot, ref=f"s{number}")) for number, one in enumerate(drawn, 1)]
+
+    folded = fold(slots, DESK)
+
+    assert {told_of(slots)} == {(one.slot.answer, one.slot.recency, one.slot.linkage) for one in folded}
+    assert [one.slot.ref for one in slots] == [one.slot.ref for one in folded]
+    assert [DESK] * (told_of(slots)[0] == "YES") == [one.contact for one in folded if one.contact is not None]
+    assert [one.cause for one in slots] == [one.cause for one in folded]
+
+
+@generated(st.lists(SAID, min_size=12, max_size=12), st.randoms(use_true_random=False))
+def test_who_of_a_family_is_known_changes_nothing(drawn: list[Said], random: Random) -> None:
+    """T-LNK-2: the same family in another order says the same, slot by slot; nobody's place is in the answer."""
+
+    def outside(slots: list[Said]) -> list[tuple[SlotAnswer, Contact | None, int]]:
+        numbered = [replace(one, slot=replace(one.slot, ref=f"s{number}")) for number, one in enumerate(slots, 1)]
+        return [(one.slot, one.contact, one.as_of_ns) for one in fold(numbered, DESK)]
+
+    assert outside(drawn) == outside(random.sample(drawn, len(drawn)))
+
+
+def about_family(stage: Stage, *people: Mapping[str, Any], question: str = "family.known") -> dict[str, Any]:
+    asked = hostile.question([*people], agencies=["police"], question=question)
+    made = stage.run(hostile.prepared(stage.world, asked))[0].request
+    return given(stage, made)[0]
+
+
+def test_whoever_of_a_family_is_known_the_agencys_answer_is_one(stage: Stage) -> None:
+    """T-LNK-2: known first, last, or together with others who cannot be told: what can be read is one."""
+    families = [(KNOWN, STRANGER), (STRANGER, KNOWN), (NO_CONTACT, STRANGER, KNOWN), (TWICE, KNOWN), (TWIN, KNOWN)]
+    bodies = [about_family(stage, *family) for family in families]
+
+    assert {("YES", "WITHIN_3M", "CONFIRMED")} == {
+        (slot["a"], slot["r"], slot["l"]) for body in bodies for slot in body["slots"]
+    }
+    assert 1 == len({visible(body) for body in bodies})
+
+
+def test_a_family_is_not_known_only_if_nobody_in_it_is(stage: Stage) -> None:
+    """T-LNK-3, T-LNK-5: no of strangers and of people without the fact; one unclear person is enough not to say."""
+    words = [
+        {slot["a"] for slot in about_family(stage, *family)["slots"]}
+        for family in [(STRANGER, NO_CONTACT), (STRANGER, TWICE), (NO_CONTACT, TWIN)]
+    ]
+
+    assert [{"NO"}, {"CANNOT_SAY"}, {"CANNOT_SAY"}] == words
+
+
+def test_an_answer_that_will_be_put_together_says_no_more_than_a_word(stage: Stage) -> None:
+    """T-PRV-1: how recent is not part of it, and so says nothing of which agency it was."""
+    body = about_family(stage, STRANGER, KNOWN, question="family.known_anywhere")
+
+    assert {("YES", "")} == {(slot["a"], slot["r"]) for slot in body["slots"]}
