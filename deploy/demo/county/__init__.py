@@ -31,7 +31,7 @@ from nhs_number.validate import is_valid
 from deploy.demo.names import HERITAGES, SHORT_FORMS, STREETS, Heritage
 
 AGENCIES: Final = ("police", "social-care", "housing")
-MAPPINGS: Final = Path(__file__).parent / "mappings"
+MAPPINGS: Final = Path(__file__).resolve().parents[1] / "mappings"
 """One mapping a file, `police.yaml` and so on: which of that agency's columns answer which question."""
 
 SHARES: Final[Mapping[str, float]] = MappingProxyType({"police": 0.37, "social-care": 0.40, "housing": 0.46})
