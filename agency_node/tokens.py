@@ -3,28 +3,34 @@
     keys -> padded batches by family -> blind -> broker -> check and unblind
         -> blind again -> steward -> check and unblind -> tokens
 
-Both are called directly. What they see is roughly how many people: every family
-of the set is in every request, padded with random elements to a size that does
-not depend on names or on which fields are known (T-LNK-1). An output whose proof does not hold for
-the key pinned in the directory is never used.
+Both are called directly. What they see is roughly how many people: every family of the set is sent, padded with random
+elements to a size from a fixed table. For up to twelve people that size depends on nothing else, neither on names nor
+on which fields are known (T-LNK-1); for more, each family is filled up to the table's next size, where single people no
+longer show. An output whose proof does not hold for the key pinned in the directory is never used.
+
+A call goes from the broker's key server to the steward's as soon as it is unblinded, so both servers and this process
+work at the same time.
 """
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from accord.identity import FAMILIES, SUBJECT_FAMILIES, Family, MatchKey
-from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, Blinding, blind, finalise, padded_size, subject_tag
+from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, padded_size, subject_tag
 from accord.reasons import Problem
 from accord.v1 import keys_pb2
+from agency_node.blinding import Blinder, Here
 from agency_node.channel import Remote, call
 
 ASK: Final = keys_pb2.KEY_USE_ASK
 INDEX: Final = keys_pb2.KEY_USE_INDEX
-IN_FLIGHT: Final = 2
-"""Calls to one server at a time: while it works on one, the next is blinded."""
+IN_FLIGHT: Final = 3
+"""Calls under way at a time: while the servers work on two, the third is blinded or finished here."""
+PARTS: Final = 3
+"""Calls into which the keys of few people are parted for an index, so that nobody waits for the others."""
+_HERE: Final = Here()
 
 
 class WrongEpoch(Problem):
@@ -74,7 +80,7 @@ async def tokens(
     use: keys_pb2.KeyUse.ValueType,
     deadline_s: float,
     checkpoint: str = "",
-    random: Callable[[int], bytes] = os.urandom,
+    blinder: Blinder = _HERE,
 ) -> list[bytes]:
     """The tokens of match keys, of one person or of many.
 
@@ -86,7 +92,7 @@ async def tokens(
         use: ASK or INDEX.
         deadline_s: Longest time for everything, seconds.
         checkpoint: The newest head of the broker's ledger that this node has countersigned; the steward compares.
-        random: Source of padding.
+        blinder: Where blinding and finishing are done.
 
     Returns:
         One token of 64 bytes for each key, in their order.
@@ -97,10 +103,9 @@ async def tokens(
         Remote: A server refused, or did not answer in time.
     """
     until = asyncio.get_running_loop().time() + deadline_s
-    first = _Round(broker, publics.broker, publics.epoch, use, "", until, random)
-    second = _Round(steward, publics.steward, publics.epoch, use, checkpoint, until, random)
-    once = await _evaluate(first, FAMILIES, [(key.family, key.input) for key in keys])
-    return await _evaluate(second, FAMILIES, [(key.family, one) for key, one in zip(keys, once, strict=True)])
+    first = _Round(broker, publics.broker, publics.epoch, use, "", until, blinder)
+    second = _Round(steward, publics.steward, publics.epoch, use, checkpoint, until, blinder)
+    return await _evaluate([first, second], FAMILIES, keys)
 
 
 async def subject_tags(
@@ -111,7 +116,7 @@ async def subject_tags(
     federation: str,
     deadline_s: float,
     checkpoint: str = "",
-    random: Callable[[int], bytes] = os.urandom,
+    blinder: Blinder = _HERE,
 ) -> list[bytes]:
     """The subject tags of keys, under the key that only the steward has.
 
@@ -122,7 +127,7 @@ async def subject_tags(
         federation: The federation's name.
         deadline_s: Longest time, seconds.
         checkpoint: As for `tokens`.
-        random: Source of padding.
+        blinder: As for `tokens`.
 
     Returns:
         One tag of 16 bytes for each key, in their order.
@@ -134,8 +139,8 @@ async def subject_tags(
     """
     until = asyncio.get_running_loop().time() + deadline_s
     use = keys_pb2.KEY_USE_SUBJECT
-    only = _Round(steward, publics.steward, publics.epoch, use, checkpoint, until, random)
-    made = await _evaluate(only, SUBJECT_FAMILIES, [(key.family, key.input) for key in keys])
+    only = _Round(steward, publics.steward, publics.epoch, use, checkpoint, until, blinder)
+    made = await _evaluate([only], SUBJECT_FAMILIES, keys)
     return [subject_tag(token, federation) for token in made]
 
 
@@ -149,7 +154,7 @@ class _Round:
     use: keys_pb2.KeyUse.ValueType
     checkpoint: str
     until: float
-    random: Callable[[int], bytes]
+    blinder: Blinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +187,25 @@ def _capacity(family: Family) -> int:
 def _wanted(families: Sequence[Family], counts: Mapping[str, int], use: int) -> dict[str, int]:
     """Elements to send of each family, padding included.
 
-    For a question they depend on one number only, roughly how many people; an index says its size anyhow.
+    For a question, and for the few people that an index takes anew, they depend on one number only, roughly how many
+    people. In an index of many, each family's own number is filled up.
     """
-    if use == INDEX:
-        full = {family.id: counts[family.id] // MAX_BATCH * MAX_BATCH for family in families}
-        return {name: whole + padded_size(counts[name] - whole) for name, whole in full.items()}
     people = max(-(-counts[family.id] // _capacity(family)) for family in families)
     size = next((size for size in _PEOPLE if size >= people), people)
+    if use == INDEX and size > _PEOPLE[-1]:
+        full = {family.id: counts[family.id] // MAX_BATCH * MAX_BATCH for family in families}
+        return {
+            name: whole + padded_size(counts[name] - whole) if counts[name] > whole or not whole else whole
+            for name, whole in full.items()
+        }
     return {family.id: size * _capacity(family) for family in families}
 
 
-def _calls(families: Sequence[Family], inputs: Sequence[tuple[str, bytes]], use: int) -> list[list[_Batch]]:
+def _calls(families: Sequence[Family], keys: Sequence[MatchKey], use: int) -> list[list[_Batch]]:
     """Batches of at most MAX_BATCH, gathered into calls with at most one batch of each family."""
     places: dict[str, list[int]] = {family.id: [] for family in families}
-    for place, (family_id, _) in enumerate(inputs):
-        places[family_id].append(place)
+    for place, key in enumerate(keys):
+        places[key.family].append(place)
     wanted = _wanted(families, {name: len(found) for name, found in places.items()}, use)
     calls: list[list[_Batch]] = []
     for start in range(0, max(wanted.values()), MAX_BATCH):
@@ -209,48 +218,60 @@ def _calls(families: Sequence[Family], inputs: Sequence[tuple[str, bytes]], use:
                 calls.append([])
                 room = MAX_ELEMENTS
             taken = places[name][start : start + MAX_BATCH]
-            calls[-1].append(_Batch(name, size, tuple(taken), tuple(inputs[place][1] for place in taken)))
+            calls[-1].append(_Batch(name, size, tuple(taken), tuple(keys[place].input for place in taken)))
             room -= size
+    if use == INDEX and len(calls) == 1:
+        return [calls[0][part::PARTS] for part in range(PARTS)]
     return calls
 
 
-async def _evaluate(round_: _Round, families: Sequence[Family], inputs: Sequence[tuple[str, bytes]]) -> list[bytes]:
-    if not inputs:
+async def _evaluate(rounds: Sequence[_Round], families: Sequence[Family], keys: Sequence[MatchKey]) -> list[bytes]:
+    """Pass every key through the servers, one after the other."""
+    if not keys:
         return []
-    if not {family.id for family in families} <= round_.publics.keys():
+    if not all({family.id for family in families} <= one.publics.keys() for one in rounds):
         raise WrongEpoch("the directory pins no key for a family")
     gate = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(batches: Sequence[_Batch]) -> list[tuple[int, bytes]]:
+    async def pass_through(batches: Sequence[_Batch]) -> Sequence[_Batch]:
         async with gate:
-            return await _call(round_, batches)
+            for one in rounds:
+                batches = await _call(one, batches)
+        return batches
 
-    tasks = [asyncio.create_task(one(batches)) for batches in _calls(families, inputs, round_.use)]
+    tasks = [asyncio.create_task(pass_through(batches)) for batches in _calls(families, keys, rounds[0].use)]
     try:
-        made = dict(pair for pairs in await asyncio.gather(*tasks) for pair in pairs)
+        ended = await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
-    return [made[place] for place in range(len(inputs))]
+    made = {
+        place: token
+        for batches in ended
+        for batch in batches
+        for place, token in zip(batch.places, batch.inputs, strict=True)
+    }
+    return [made[place] for place in range(len(keys))]
 
 
-async def _call(round_: _Round, batches: Sequence[_Batch]) -> list[tuple[int, bytes]]:
+async def _call(round_: _Round, batches: Sequence[_Batch]) -> list[_Batch]:
+    """The same batches with what one server made of their inputs."""
     request = keys_pb2.EvaluateRequest(epoch=round_.epoch, use=round_.use, checkpoint=round_.checkpoint)
-    blindings: list[Blinding] = []
+    blinded = []
     for batch in batches:
-        blinding, blinded = blind(batch.inputs, batch.size, round_.random)
-        blindings.append(blinding)
-        request.batches.add(family=batch.family, blinded=blinded)
-        await asyncio.sleep(0)  # A batch takes about 10 ms; in between, answers must go out.
+        kept, elements = await round_.blinder.blind(batch.inputs, batch.size)
+        blinded.append(kept)
+        request.batches.add(family=batch.family, blinded=elements)
     left = round_.until - asyncio.get_running_loop().time()
     if left <= 0:
         raise Remote("NODE_UNREACHABLE")
     response = await call(round_.server.Evaluate(request, timeout=left))
     if [output.family for output in response.outputs] != [batch.family for batch in batches]:
         raise BadProof("a key server answered for other families than it was asked")
-    made: list[tuple[int, bytes]] = []
-    for batch, blinding, output in zip(batches, blindings, response.outputs, strict=True):
+    made = []
+    for batch, kept, output in zip(batches, blinded, response.outputs, strict=True):
         public = round_.publics[batch.family]
-        made += zip(batch.places, finalise(blinding, output.evaluated, output.proof, public), strict=True)
-        await asyncio.sleep(0)
+        made.append(
+            replace(batch, inputs=tuple(await round_.blinder.finalise(kept, output.evaluated, output.proof, public)))
+        )
     return made
