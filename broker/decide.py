@@ -12,7 +12,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jsonschema_rs
@@ -419,6 +419,7 @@ class Decider:
             rules=rules,
         )
         decision = await decide(rules, document, statement.broker_part.targets, self._new_id())
+        decision = replace(decision, question=rules.catalogue.questions.get(statement.core.question))
         if any(word.allow for word in decision.by_target.values()):
             return Permit(asked, decision)
         return Refusal(asked, decision)

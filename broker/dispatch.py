@@ -117,7 +117,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._deadline_s):
                 answer = await self._twice(opened, agency, warrant, started + self._deadline_s)
-            self._check(opened, agency, answer)
+            word = self._check(opened, agency, answer)
         except NotAttached:
             reply = Reply(agency, NOT_REACHED, cause="not_attached")
         except TimeoutError:
@@ -127,7 +127,7 @@ class Dispatcher:
         except UnknownAgency:
             reply = Reply(agency, NOT_REACHED, cause="left_directory")
         else:
-            reply = Reply(agency, ANSWERED, answer)
+            reply = Reply(agency, ANSWERED, answer, word)
         elapsed_ms = round((loop.time() - started) * 1000)
         if reply.delivery == ANSWERED:
             log.info(Event.NODE_ANSWERED, query_id=query_id, node=agency, elapsed_ms=elapsed_ms)
@@ -169,8 +169,11 @@ class Dispatcher:
         finally:
             session.waiting.pop(statement.core.query_id, None)
 
-    def _check(self, opened: Opened, agency: str, signed_answer: bytes) -> None:
+    def _check(self, opened: Opened, agency: str, signed_answer: bytes) -> str:
         """Demand a signed answer to exactly this question; see the failure table in the threat model.
+
+        Returns:
+            What it says of a family as a whole; empty unless the question is about one.
 
         Raises:
             BadAnswer: It is anything else.
@@ -190,6 +193,8 @@ class Dispatcher:
         asked = {subject.ref for subject in statement.broker_part.subjects}
         if not asked <= {slot.ref for slot in answer.slots}:
             raise BadAnswer("the answer leaves somebody out")
+        question = opened.permit.decision.question
+        return answer.of_family().answer if question is not None and question.of_family else ""
 
 
 def head_size(head: node_pb2.Head) -> int:

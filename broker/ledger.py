@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 import uuid_utils
@@ -33,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from accord import checkpoint as notes
 from accord import merkle
 from accord.agreement import LIVE
+from accord.answer import CANNOT_SAY
 from accord.canonical import NotCanonical, b64url, sha256, unb64, unb64url
 from accord.reasons import REASONS, Problem
 from accord.signing import SIGNATURE_BYTES
@@ -205,7 +207,9 @@ class QuestionLedger:
         if found.response is None:
             raise QueryIdReused(f"question {query_id} was {found.closed_kind} without an answer")
         body = closing[0].body if closing else b""
-        return Released(query_id, _decode_rows(found.response), body, "", replayed=True)
+        rows = decode_rows(found.response)
+        word = json.loads(body).get("composed", "") if body else ""
+        return Released(query_id, rows, body, "", replayed=True, word=word)
 
     async def replay(self, decided: Permit | Refusal, stored: Released) -> Released:
         """Release a stored answer again, as far as today's decision and the agreements allow, and record it.
@@ -220,6 +224,7 @@ class QuestionLedger:
         asked, decision = decided.asked, decided.decision
         if isinstance(decided, Refusal):
             return await self._replay(asked, decision, REPLAY_REFUSED, _refused_rows(decision), stored, frozenset())
+        word = stored.word
         # An agency is shown again only if it would be asked again today.
         rows = tuple(
             row
@@ -227,6 +232,9 @@ class QuestionLedger:
             else Row(row.agency, row.gateway, REFUSED, denials=decision.by_target[row.agency].denials)
             for row in stored.rows
         )
+        if word and [row.delivery for row in rows] != [row.delivery for row in stored.rows]:
+            # What was put together then holds an answer that may not be given today, and cannot be taken apart.
+            word = CANNOT_SAY
         relied_on = _relied_on(decision)
         with self._store.reader.connect() as connection:
             found = state.question(connection, stored.query_id)
@@ -234,7 +242,7 @@ class QuestionLedger:
             # What it rested on then must still stand: a replay never moves an answer to another ground.
             relied_on |= frozenset(found.agreements)
         try:
-            return await self._replay(asked, decision, REPLAYED, rows, stored, relied_on)
+            return await self._replay(asked, decision, REPLAYED, rows, stored, relied_on, word)
         except (AgreementWithdrawn, PolicyChanged) as problem:
             refused = tuple(_denied(row, problem) for row in rows)
             return await self._replay(asked, decision, REPLAY_REFUSED, refused, stored, frozenset())
@@ -322,9 +330,10 @@ class QuestionLedger:
             LedgerUnavailable: It could not be recorded; nothing was released.
         """
         try:
-            return await self._close(composed, RELEASED, composed.rows, check=True)
+            return await self._close(composed, RELEASED, check=True)
         except (AgreementWithdrawn, PolicyChanged) as problem:
-            return await self._close(composed, REFUSED, [_denied(row, problem) for row in composed.rows], check=False)
+            rows = tuple(_denied(row, problem) for row in composed.rows)
+            return await self._close(replace(composed, rows=rows, word=""), REFUSED, check=False)
 
     async def abandon(self, opened: Opened) -> None:
         """Give a question that failed under way its terminal record; one that has it is left as it is.
@@ -345,18 +354,19 @@ class QuestionLedger:
         with contextlib.suppress(QueryIdReused):
             await self._sequencer.append(Batch((one,), guard, write))
 
-    async def _close(self, composed: Composed, kind: str, rows: Collection[Row], *, check: bool) -> Released:
+    async def _close(self, composed: Composed, kind: str, *, check: bool) -> Released:
         opened = composed.answers.opened
         asked, decision = opened.permit.asked, opened.permit.decision
         query_id = asked.statement.core.query_id
         at_ns = self._now_ns()
-        rows = tuple(rows)
+        rows = composed.rows
         response = _encode_rows(rows)
         terminal = {
             **_header(asked, decision),
             "statement": asked.statement.digest.hex(),
             "agreements": sorted(opened.agreements),
             "rows": _row_fields(rows),
+            **_composed(composed.word),
         }
         records = (
             *(_reply(reply, at_ns, query_id) for reply in composed.answers.replies),
@@ -373,7 +383,7 @@ class QuestionLedger:
             state.close_question(connection, query_id, indices[-1], kind, response)
 
         appended = await self._sequencer.append(Batch(records, guard, write))
-        return _released(query_id, rows, appended.entries[-1])
+        return _released(query_id, rows, appended.entries[-1], word=composed.word)
 
     async def _replay(
         self,
@@ -383,6 +393,7 @@ class QuestionLedger:
         rows: tuple[Row, ...],
         stored: Released,
         relied_on: frozenset[str],
+        word: str = "",
     ) -> Released:
         fields = {
             **_header(asked, decision),
@@ -390,6 +401,7 @@ class QuestionLedger:
             "first": sha256(stored.record).hex(),
             "agreements": sorted(relied_on),
             "rows": _row_fields(rows),
+            **_composed(word),
         }
         one = record(kind, asked.at_ns, fields, query_id=stored.query_id, receipted=True)
 
@@ -399,7 +411,7 @@ class QuestionLedger:
                 _check_agreements(connection, relied_on)
 
         appended = await self._sequencer.append(Batch((one,), guard))
-        return _released(stored.query_id, rows, appended.entries[0], replayed=True)
+        return _released(stored.query_id, rows, appended.entries[0], replayed=True, word=word)
 
 
 class LedgerReading:
@@ -679,15 +691,22 @@ def _row_fields(rows: Collection[Row]) -> list[Mapping[str, object]]:
             "agency": row.agency,
             "gateway": row.gateway,
             "delivery": row.delivery,
-            "answer": sha256(row.signed_answer).hex() if row.signed_answer else "",
+            # Of an answer that is not shown too: with it an auditor can tell whether the one word is what it should be.
+            "answer": sha256(row.signed_answer or row.kept).hex() if row.signed_answer or row.kept else "",
             "denials": [denial.code for denial in row.denials],
         }
         for row in rows
     ]
 
 
-def _released(query_id: str, rows: tuple[Row, ...], entry: Entry, *, replayed: bool = False) -> Released:
-    return Released(query_id, rows, entry.body, entry.receipt, replayed)
+def _composed(word: str) -> dict[str, object]:
+    return {"composed": word} if word else {}
+
+
+def _released(
+    query_id: str, rows: tuple[Row, ...], entry: Entry, *, replayed: bool = False, word: str = ""
+) -> Released:
+    return Released(query_id, rows, entry.body, entry.receipt, replayed, word)
 
 
 def _encode_rows(rows: Collection[Row]) -> bytes:
@@ -699,6 +718,7 @@ def _encode_rows(rows: Collection[Row]) -> bytes:
                 "gateway": row.gateway,
                 "delivery": row.delivery,
                 "signed_answer": b64url(row.signed_answer),
+                "kept": b64url(row.kept),
                 "denials": [[one.code, one.reason, one.cure, one.contact, one.ref] for one in row.denials],
             }
             for row in rows
@@ -707,7 +727,8 @@ def _encode_rows(rows: Collection[Row]) -> bytes:
     ).encode()
 
 
-def _decode_rows(data: bytes) -> tuple[Row, ...]:
+def decode_rows(data: bytes) -> tuple[Row, ...]:
+    """Rows as the store keeps them."""
     return tuple(
         Row(
             one["agency"],
@@ -715,6 +736,7 @@ def _decode_rows(data: bytes) -> tuple[Row, ...]:
             one["delivery"],
             unb64url(one["signed_answer"]),
             tuple(Denial(*denial) for denial in one["denials"]),
+            unb64url(one.get("kept", "")),
         )
         for one in json.loads(data)
     )

@@ -14,6 +14,7 @@ import grpc.aio
 from accord import agreement as agreements_contract
 from accord import checkpoint as notes
 from accord import signing
+from accord.answer import CANNOT_SAY, NO, YES
 from accord.directory import Directory
 from accord.reasons import REASONS, Problem
 from accord.statement import Draft, SignedStatement
@@ -56,6 +57,12 @@ DELIVERIES: Final = {
     ANSWERED: common_pb2.DELIVERY_ANSWERED,
     REFUSED: common_pb2.DELIVERY_REFUSED,
     NOT_REACHED: common_pb2.DELIVERY_NOT_REACHED,
+}
+WORDS: Final = {
+    "": common_pb2.ANSWER_UNSPECIFIED,
+    YES: common_pb2.ANSWER_YES,
+    NO: common_pb2.ANSWER_NO,
+    CANNOT_SAY: common_pb2.ANSWER_CANNOT_SAY,
 }
 
 
@@ -300,6 +307,7 @@ def _response(released: Released) -> broker_pb2.AskResponse:
         ],
         receipted=common_pb2.Receipted(record=released.record, receipt=released.receipt),
         replayed=released.replayed,
+        composed=WORDS[released.word],
     )
 
 

@@ -8,9 +8,10 @@ of the broker's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from accord.catalogue import Question
 from accord.reasons import Problem
 from accord.statement import Statement
 
@@ -136,6 +137,7 @@ class Decision:
         input_sha256: Digest of the policy input, 64 hexadecimal digits.
         engine: Name and version of the engine.
         elapsed_us: Time the engine took, microseconds.
+        question: The question, as the catalogue of this revision has it; None when it has none.
     """
 
     by_target: Mapping[str, TargetDecision]
@@ -145,6 +147,7 @@ class Decision:
     input_sha256: str
     engine: str
     elapsed_us: int
+    question: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +191,14 @@ class Reply:
         agency: Which.
         delivery: ANSWERED or NOT_REACHED.
         signed_answer: The 2,048 bytes as received, signature checked; empty unless ANSWERED.
+        word: What it says of a family as a whole: YES, NO or CANNOT_SAY; empty unless the question is about one.
         cause: Why it was not reached, a code for the operator; empty when ANSWERED.
     """
 
     agency: str
     delivery: str
     signed_answer: bytes = b""
+    word: str = ""
     cause: str = ""
 
 
@@ -207,21 +212,38 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One addressed agency in the released answer."""
+    """One addressed agency in the released answer.
+
+    Attributes:
+        agency: Which.
+        gateway: Under what it was asked.
+        delivery: ANSWERED, REFUSED or NOT_REACHED.
+        signed_answer: What the asker is shown; empty where answers are put together.
+        denials: Why it was not asked.
+        kept: A signed answer that is put together with others and not shown. It stays with the broker, for auditors.
+    """
 
     agency: str
     gateway: str
     delivery: str
     signed_answer: bytes = b""
     denials: tuple[Denial, ...] = ()
+    kept: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What may be shown, before it is durable. Only release makes one."""
+    """What may be shown, before it is durable. Only release makes one.
+
+    Attributes:
+        answers: What it was made of.
+        rows: One for each addressed agency, by identifier.
+        word: The one answer that was put together: YES, NO or CANNOT_SAY; empty where each agency's own is shown.
+    """
 
     answers: Answers
     rows: tuple[Row, ...]
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +256,7 @@ class Released:
         record: Canonical bytes of the RELEASED, REFUSED or REPLAYED record.
         receipt: Its C2SP tlog-proof text.
         replayed: True for a stored answer.
+        word: The one answer that was put together, or empty.
     """
 
     query_id: str
@@ -241,3 +264,4 @@ class Released:
     record: bytes
     receipt: str
     replayed: bool = False
+    word: str = ""

@@ -116,6 +116,19 @@ class AgencyAnswer:
         """The answer about one subject; CANNOT_SAY when the node gave none."""
         return next((slot for slot in self.slots if slot.ref == ref), SlotAnswer(ref, CANNOT_SAY))
 
+    def of_family(self) -> SlotAnswer:
+        """The one answer about a family as a whole, which stands in every slot.
+
+        Raises:
+            BadAnswer: The slots differ, and so tell who of the family is known.
+        """
+        first, *others = self.slots or (SlotAnswer("s1", CANNOT_SAY),)
+        if any(
+            (one.answer, one.recency, one.linkage) != (first.answer, first.recency, first.linkage) for one in others
+        ):
+            raise BadAnswer("the answer about a family tells its members apart")
+        return first
+
 
 def contacts_info(statement: bytes, node: str) -> bytes:
     """HPKE `info` to which the contact block is bound."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord import agreement as agreements
-from accord import signing, statement
+from accord import catalogue, signing, statement
 from accord.canonical import sha256
 from accord.statement import AgreementRef, Assertions, BrokerPart, Core, NodePart, SignedStatement, Subject, Target
 from accord.v1 import common_pb2
@@ -170,6 +170,33 @@ def decision(
         input_sha256="77" * 32,
         engine="test",
         elapsed_us=100,
+    )
+
+
+def question_of(composition: str, subjects: Sequence[str] = ("family",)) -> catalogue.Question:
+    """A question of a catalogue: about a family as a whole unless said otherwise."""
+    return catalogue.Question(
+        id="family.known_anywhere",
+        version=1,
+        title="Is this family known to any of these agencies?",
+        meaning_of_yes="One of them has a record.",
+        meaning_of_no="None has.",
+        subjects=frozenset(subjects),
+        answer="boolean",
+        shows_recency=False,
+        composition=composition,
+        yes_when="count",
+        window_days=1096,
+        owners=("housing", "police"),
+        sensitivity="ordinary",
+        min_tier=2,
+        purposes=("early_help",),
+        gateways={},
+        min_role="practitioner",
+        freshness_limit_s=172_800,
+        next_step="",
+        risk_factor_code="",
+        deprecated_by=None,
     )
 
 
