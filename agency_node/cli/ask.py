@@ -42,6 +42,9 @@ def ask(
     agency: Annotated[list[str] | None, typer.Option(help="Ask only this agency; repeat for more.")] = None,
     need_tier: Annotated[int, typer.Option(help="Level of need, 1 to 4.")] = 2,
     significant_harm: Annotated[bool, typer.Option(help="Reasonable cause to suspect significant harm.")] = False,
+    public_task: Annotated[
+        bool, typer.Option(help="This is needed for a task of a public authority; a charity may answer only that.")
+    ] = False,
     save: Annotated[
         Path | None, typer.Option(help="Also keep the answer, with its proof, in this new file, as JSON.")
     ] = None,
@@ -79,6 +82,7 @@ def ask(
             "agencies": agency or [],
             "need_tier": need_tier,
             "significant_harm": significant_harm,
+            "public_task": public_task,
         }
     inquiry, names = people.inquiry(value)
     told, token = load(home), read_token(token_file)

@@ -44,6 +44,7 @@ INQUIRY: Final = frozenset(
         "views_sought",
         "proportionality",
         "significant_harm",
+        "public_task",
         "told",
         "told_reason",
     }
@@ -182,15 +183,16 @@ def _assertions(value: Mapping[str, Any]) -> Assertions:
     tier = value.get("need_tier")
     if tier is not None and (type(tier) is not int or not 1 <= tier <= 4):
         raise BadInput("need_tier", "say 1 universal, 2 early help, 3 child in need or 4 child protection")
-    harm = value.get("significant_harm", False)
-    if not isinstance(harm, bool):
-        raise BadInput("significant_harm", "say true or false")
+    for name in ("significant_harm", "public_task"):
+        if not isinstance(value.get(name, False), bool):
+            raise BadInput(name, "say true or false")
     return Assertions(
         need_tier=tier,
         necessity_code=_word(value, "necessity", "decide_support"),
         views_sought=_word(value, "views_sought", "yes", ("yes", "no", "not_safe", "not_practicable")),
         proportionality_code=_word(value, "proportionality", "least_needed"),
-        significant_harm_asserted=harm,
+        significant_harm_asserted=value.get("significant_harm", False),
+        public_task_stated=value.get("public_task", False),
         told_state=_word(value, "told", "told", ("told", "not_told", "n_a")),
         told_reason=_word(
             value, "told_reason", "none", ("none", "would_increase_risk", "would_prejudice_crime", "impracticable")

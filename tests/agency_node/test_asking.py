@@ -128,6 +128,18 @@ def test_envelopes_do_not_tell_how_many_are_asked_about(world: World) -> None:
     assert 1 == len(sizes)
 
 
+def test_what_the_gateway_asks_to_be_stated_goes_to_the_broker_as_it_was_typed(world: World) -> None:
+    """LAW-10: a charity answers a public task that somebody stated; nobody's computer states it for them."""
+    said = [
+        broker_part(prepared(world.asker(), inquiry(**stated))).assertions
+        for stated in ({}, {"public_task": True}, {"significant_harm": True})
+    ]
+
+    assert [(False, False), (False, True), (True, False)] == [
+        (one.significant_harm_asserted, one.public_task_stated) for one in said
+    ]
+
+
 def test_a_case_reference_leaves_as_a_token_that_only_this_agency_can_make(world: World) -> None:
     """T-PRV-1: the same reference gives the same token here, and another one elsewhere."""
 

@@ -93,6 +93,12 @@ TYPED: Final[dict[str, tuple[dict[str, Any], str, str, str]]] = {
         "What you can do: List the agencies with: accord-node agencies.",
         "thorley-brigade",
     ),
+    "a public task that is neither stated nor not": (
+        {"public_task": "thorley"},
+        "BAD_REQUEST",
+        "public_task: say true or false",
+        "thorley",
+    ),
     "a field that there is not": (
         {"surname": "Calloway"},
         "BAD_REQUEST",
