@@ -38,7 +38,8 @@ from agency_node.events import Event, log
 from agency_node.index import Terms, TokenIndex
 from agency_node.ledger import Kind, Record, append
 from agency_node.link import Linked, NotLinked
-from agency_node.mapping import ContactRoute, Records
+from agency_node.mapping import Records
+from agency_node.mapping_file import ContactRoute
 from agency_node.scoring import Tier
 from agency_node.stages import Admitted, Given, Opened, Received, Refused
 from agency_node.store import answers as kept

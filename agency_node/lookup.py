@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 from accord.catalogue import Question
 from accord.reasons import Problem
-from agency_node.mapping import LONG_AGO, ContactRoute, Found
+from agency_node.mapping import LONG_AGO, Found
+from agency_node.mapping_file import ContactRoute
 
 CLOCK_SKEW_NS: Final = 35_000_000_000
 """Records may seem this much newer than the question; clocks in a federation differ by up to 35 seconds."""

@@ -1,53 +1,44 @@
-"""Bind the catalogue's questions to one agency's own tables, and check every word of it before a question is answered.
+"""An agency's records through its mapping, every query tried on them before a question is answered.
 
-    mapping file -> strict YAML -> one SELECT each (sqlglot) -> tried on the real database -> Records
+    MappingFile -> tried on the real records -> Records: people, one person, answers
 
-* Closed keys: a word that is not known is a fault, not ignored.
-* Each query is one SELECT without writes, side effects or binds of its own (`:person_ids`, `:since`), and the adapter
-  refuses anything else once more when it runs.
 * Each answer query is tried for a person who cannot exist: it must yield exactly one row that says "nothing". A query
   that forgets the person would answer *yes* about everybody; one that groups would answer nothing at all.
 * A fault names the question, the column and the cure in plain English, and never shows a value from a record.
-
-    version: 1
-    agency: housing
-    source: {kind: sqlite, database_file: records.db}
-    people: SELECT id, forename AS first_name, surname AS last_name, dob AS date_of_birth FROM tenants
-    answers:
-      agency.contact:
-        sql: SELECT max(seen) AS latest, count(*) AS count, max(team) AS team FROM visits
-             WHERE tenant IN (:person_ids) AND seen >= :since
-    contacts:
-      north: {team: Housing support north, role: Duty officer, phone: 01632 960001}
 """
 
 import datetime
-import difflib
+import json
 import re
-from collections import Counter
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
-import sqlglot
-import yaml
 from sqlalchemy import Executable, TextClause, bindparam, column, select, text
-from sqlglot import exp
 
 from accord.identity import FORMER_LIMIT, BadDescription, Description, describe
-from accord.reasons import Problem
-from accord.statement import AGENCY, QUESTION
-from agency_node.adapters import RecordsUnavailable
-from agency_node.adapters.csv_drop import COLUMN_TYPES, NAME, ColumnType, CsvSource, CsvTable, read_date
-from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, SAFE_FUNCTIONS, Row, SqliteSource
-
-MAX_FILE_BYTES: Final = 256 * 1024
-MAX_SQL_CHARS: Final = 16_000
-MAX_DEPTH: Final = 16
-"""Deepest nesting of the mapping file; a sound one needs six."""
-MAX_CONTACT_CHARS: Final = 60
-"""Longest word of a contact route; the routes of one answer share 384 bytes (accord.answer)."""
+from agency_node.adapters import RecordsUnavailable, Row
+from agency_node.adapters.csv_drop import CsvReader
+from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, SqliteSource
+from agency_node.adapters.tables import TableSource, read_date
+from agency_node.adapters.xlsx import XlsxReader
+from agency_node.mapping_file import (
+    MAX_FILE_BYTES,
+    ContactRoute,
+    CsvFolder,
+    MappingFile,
+    MappingInvalid,
+    Spreadsheet,
+    SqliteFile,
+    binds_of,
+    listed,
+    nearest,
+    parse,
+    quoted,
+    tables_of,
+)
 
 PEOPLE_TIMEOUT_S: Final = 120.0
 """How long reading every person may take, in seconds; done by jobs, never while a question waits."""
@@ -66,6 +57,8 @@ OPTIONAL: Final = (
     "shielded",
     "withheld",
 )
+COMPARED: Final = OPTIONAL[:8]
+"""Fields beside the names that are compared."""
 ANSWER_COLUMNS: Final = ("latest", "count", "open", "team")
 LONG_AGO: Final = datetime.date(1, 1, 1)
 """What `:since` is when a question looks back without limit."""
@@ -74,77 +67,9 @@ _NOBODY_TEXT: Final = "\ufffdnobody\ufffd"
 _NOBODY_INTEGER: Final = -(2**62)
 _BIND: Final = re.compile(r"\(\s*:person_ids\s*\)")
 _SPLIT: Final = re.compile(r"[;|]")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_TRUE: Final = frozenset({"1", "y", "yes", "true", "t"})
 _FALSE: Final = frozenset({"0", "n", "no", "false", "f", ""})
 
 IdKind = Literal["integer", "text"]
-
-
-class MappingInvalid(Problem):
-    """The mapping does not fit the agency's records.
-
-    Attributes:
-        question: The question, or `people`, `source`, `contacts`, `data_as_of`; "" for the file as a whole.
-        column: The column it is about, or "".
-        cure: What to do, in plain English.
-    """
-
-    reason: ClassVar[str] = "MAPPING_INVALID"
-
-    def __init__(self, message: str, *, question: str = "", column: str = "", cure: str = "") -> None:
-        """Join what is wrong and what helps into one message."""
-        super().__init__(f"{message} {cure}".strip())
-        self.question = question
-        self.column = column
-        self.cure = cure
-
-
-@dataclass(frozen=True, slots=True)
-class SqliteFile:
-    """Where the agency's SQLite database is."""
-
-    database_file: str
-
-
-@dataclass(frozen=True, slots=True)
-class CsvFolder:
-    """Where the agency's CSV files are, and what is in them."""
-
-    folder: str
-    tables: Mapping[str, CsvTable]
-
-
-@dataclass(frozen=True, slots=True)
-class ContactRoute:
-    """Whom to ring: a team of the agency, with phone or mailbox or both, and a lead professional if policy allows."""
-
-    team: str
-    role: str
-    phone: str = ""
-    mailbox: str = ""
-    lead_professional: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MappingFile:
-    """A mapping whose words are checked, not yet tried on the database.
-
-    Attributes:
-        agency: Whose it is.
-        source: Where the records are.
-        people: One SELECT.
-        answers: Question -> one SELECT.
-        contacts: Team key -> route; the key `default` serves teams that are not named.
-        data_as_of: One SELECT yielding one date or time; "" for the time of the file.
-    """
-
-    agency: str
-    source: SqliteFile | CsvFolder
-    people: str
-    answers: Mapping[str, str]
-    contacts: Mapping[str, ContactRoute]
-    data_as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +109,7 @@ class PersonRow:
     def described(self) -> Described:
         """The record normalised; a field that cannot be read is left out, so that it neither helps nor hinders."""
         fields: dict[str, str | tuple[str, ...]] = {
-            name: getattr(self, name) for name in (*REQUIRED[1:], *OPTIONAL[:8]) if getattr(self, name)
+            name: getattr(self, name) for name in (*REQUIRED[1:], *COMPARED) if getattr(self, name)
         }
         unreadable: list[str] = []
         while True:
@@ -216,29 +141,6 @@ class Found:
     doubtful: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a rehearsal found: counts only, never a row.
-
-    Attributes:
-        people: How many.
-        filled: Field -> how many people have it readable.
-        unreadable: Field, or `table.column` of a CSV drop -> how many values could not be read.
-        held_back: How many people are shielded or withheld.
-        tried: On how many people the answer queries were tried.
-        answers: Question -> for how many of those it found anything.
-        doubtful: Question -> for how many of those the answer could not be read.
-    """
-
-    people: int
-    filled: Mapping[str, int]
-    unreadable: Mapping[str, int]
-    held_back: int
-    tried: int
-    answers: Mapping[str, int]
-    doubtful: Mapping[str, int]
-
-
 class Source(Protocol):
     """What a mapping needs of an adapter."""
 
@@ -250,6 +152,11 @@ class Source(Protocol):
         timeout_s: float | None = None,
     ) -> list[Row]:
         """Run one reading statement."""
+
+    def stream(
+        self, statement: Executable, binds: Mapping[str, object], timeout_s: float | None = None
+    ) -> Iterator[list[Row]]:
+        """Run one reading statement; its rows in portions, all as they were at one moment."""
 
     def columns(self, statement: Executable, binds: Mapping[str, object]) -> tuple[str, ...]:
         """Names of the columns that a statement yields."""
@@ -265,6 +172,9 @@ class Source(Protocol):
 
     def unreadable(self) -> Mapping[str, int]:
         """Values that could not be read, by `table.column`."""
+
+    def noted(self) -> Mapping[str, int]:
+        """Values that were mended on the way in: `table.column: what` -> count."""
 
     def refuses_writes(self) -> bool:
         """Whether an attempt to write is refused."""
@@ -304,19 +214,27 @@ class Records:
         return "since" in self._answers[question][2]
 
     def people(self) -> Iterator[PersonRow]:
-        """Every person, for the index. Read at one go, so that the agency's own program is not kept waiting.
+        """Every person, for the index.
+
+        All are read from the records at one go and within one transaction, so that the agency's own program is not
+        kept waiting while each is indexed; until then they are held packed, about 10 MB for 100,000 people.
 
         Raises:
             RecordsUnavailable: The records cannot be read.
             MappingInvalid: Two rows have one id, or a row has none.
         """
+        packed = [
+            zlib.compress(json.dumps([[_written(cell) for cell in row] for row in portion]).encode(), 1)
+            for portion in self._source.stream(self._people, {}, PEOPLE_TIMEOUT_S)
+        ]
         seen: set[str] = set()
-        for row in self._source.rows(self._people, {}, timeout_s=PEOPLE_TIMEOUT_S):
-            person = self._person(row)
-            if person.person_id in seen:
-                raise _twice()
-            seen.add(person.person_id)
-            yield person
+        for portion in packed:
+            for row in json.loads(zlib.decompress(portion)):
+                person = self._person(row)
+                if person.person_id in seen:
+                    raise _twice()
+                seen.add(person.person_id)
+                yield person
 
     def person(self, person_id: str) -> PersonRow | None:
         """One person as the records have them now; None when there is no such record (any more).
@@ -377,36 +295,21 @@ class Records:
         """The route for a team key; that of `default` for a key not named; None when there is neither."""
         return self._mapping.contacts.get(team) or self._mapping.contacts.get("default")
 
-    def check(self, today: datetime.date, sample: int = 500) -> Check:
-        """Rehearse the mapping on the records.
-
-        Args:
-            today: The day from which questions would look back.
-            sample: On how many people the answer queries are tried; evenly spread.
+    def unreadable(self) -> Mapping[str, int]:
+        """Values that could not be read while files were loaded: `table.column` -> count.
 
         Raises:
             RecordsUnavailable: The records cannot be read.
-            MappingInvalid: What only whole data shows: an id that occurs twice, a query that yields no single row.
         """
-        filled: Counter[str] = Counter()
-        unreadable: Counter[str] = Counter(self._source.unreadable())
-        held_back = 0
-        ids: list[str] = []
-        for person in self.people():
-            ids.append(person.person_id)
-            held_back += person.shielded or person.withheld
-            seen = person.described()
-            unreadable.update(seen.unreadable)
-            filled.update(name for name in OPTIONAL[:8] if getattr(person, name) and name not in seen.unreadable)
-        tried = ids[:: max(1, len(ids) // sample)][:sample]
-        answers = dict.fromkeys(self._answers, 0)
-        doubtful = dict.fromkeys(self._answers, 0)
-        for question in self._answers:
-            for person_id in tried:
-                found = self.answer(question, [person_id], LONG_AGO)
-                answers[question] += bool(found.count) or bool(found.open)
-                doubtful[question] += found.doubtful or (found.latest is not None and found.latest > today)
-        return Check(len(ids), dict(filled), dict(unreadable), held_back, len(tried), answers, doubtful)
+        return self._source.unreadable()
+
+    def noted(self) -> Mapping[str, int]:
+        """Values that were mended while files were loaded: `table.column: what` -> count.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+        """
+        return self._source.noted()
 
     def refuses_writes(self) -> bool:
         """Whether the records refuse an attempt to write; for `accord-node doctor`.
@@ -426,7 +329,7 @@ class Records:
             return person_id
         return int(person_id) if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", person_id) else None
 
-    def _person(self, row: Row) -> PersonRow:
+    def _person(self, row: Sequence[object]) -> PersonRow:
         cells = {name: _written(value) for name, value in zip(self._columns, row, strict=True)}
         person_id = cells["id"]
         if not person_id:
@@ -456,7 +359,7 @@ class Records:
         kinds = {str(row[0]) for row in self._run("people", select(text("typeof(id)")).select_from(within).distinct())}
         if kinds - {"integer", "text"} or len(kinds) > 1:
             raise MappingInvalid(
-                f"The id of the people query must be all whole numbers or all text; it is {_list(sorted(kinds))}.",
+                f"The id of the people query must be all whole numbers or all text; it is {listed(sorted(kinds))}.",
                 question="people",
                 column="id",
                 cure="Write CAST(... AS TEXT) AS id, and the same in every answer, or leave rows without an id out.",
@@ -466,7 +369,7 @@ class Records:
     def _try_answer(self, question: str) -> tuple[TextClause, tuple[str, ...], frozenset[str]]:
         sql = self._mapping.answers[question]
         statement = _statement(sql, question)
-        binds = frozenset(_placeholders(sql, question))
+        binds = frozenset(binds_of(sql, question))
         nobody: int | str = _NOBODY_INTEGER if self._id_kind == "integer" else _NOBODY_TEXT
         values = _binds(binds, [nobody], LONG_AGO)
         columns = self._tried_columns(question, sql, statement, values)
@@ -546,21 +449,21 @@ class Records:
         table = re.search(r"no such table: (\S+)", told)
         if table:
             return MappingInvalid(
-                f"{where} reads a table {_quoted(table[1])} that the database does not have.",
+                f"{where} reads a table {quoted(table[1])} that the database does not have.",
                 question=question,
-                cure=f"Tables there: {_list(tables)}.{_nearest(table[1], tables)}",
+                cure=f"Tables there: {listed(tables)}.{nearest(table[1], tables)}",
             )
         absent = re.search(r"no such column: (\S+)", told)
         if absent:
             name = absent[1].split(".")[-1].rstrip(".,")
-            used = [known for known in tables if known.lower() in _tables_of(sql)] or list(tables)
+            used = [known for known in tables if known.lower() in tables_of(sql)] or list(tables)
             there = [known for one in used for known in tables[one]]
-            which = "the table " + _quoted(used[0]) + " does" if len(used) == 1 else "its tables do"
+            which = "the table " + quoted(used[0]) + " does" if len(used) == 1 else "its tables do"
             return MappingInvalid(
-                f"{where} names a column {_quoted(name)} that {which} not have.",
+                f"{where} names a column {quoted(name)} that {which} not have.",
                 question=question,
                 column=name,
-                cure=f"Columns there: {_list(there)}.{_nearest(name, there)}",
+                cure=f"Columns there: {listed(there)}.{nearest(name, there)}",
             )
         return MappingInvalid(
             f"{where} is not understood by the database ({told[:200]}).",
@@ -585,278 +488,22 @@ def open_records(path: Path, timeout_s: float = QUERY_TIMEOUT_S) -> Records:
     except OSError:
         raise MappingInvalid("The mapping file cannot be read.", cure="Check its path and who may read it.") from None
     mapping = parse(data)
-    if isinstance(mapping.source, SqliteFile):
-        return Records(mapping, SqliteSource(path.parent / mapping.source.database_file, timeout_s))
-    return Records(mapping, CsvSource(path.parent / mapping.source.folder, mapping.source.tables, timeout_s))
+    return Records(mapping, _open(mapping, path.parent, timeout_s))
 
 
-def parse(data: bytes) -> MappingFile:
-    """Read a mapping's words, strictly; the database is not touched.
-
-    Raises:
-        MappingInvalid: Not the agreed form, or a query that is not one harmless SELECT.
-    """
-    top = _Block(_yaml(data), "", "the mapping")
-    top.closed({"version", "agency", "source", "people", "answers", "contacts"}, {"data_as_of"})
-    if top.text("version") != "1":
-        raise MappingInvalid("The mapping's version is not 1.", cure="Write: version: 1.")
-    agency = top.text("agency")
-    if not re.fullmatch(AGENCY, agency):
-        raise MappingInvalid("The mapping's agency is not an agency id.", cure="Use the id from the directory.")
-    answers = {}
-    for question, body in top.block("answers").items():
-        if not re.fullmatch(QUESTION, question):
-            raise MappingInvalid(
-                f"'{question[:64]}' is not a question's id.",
-                question="answers",
-                cure="Use ids from the catalogue, such as agency.contact.",
-            )
-        block = _Block(body, question, f"the answer to {question}")
-        block.closed({"sql"}, set())
-        sql = block.text("sql")
-        if "person_ids" not in _placeholders(sql, question):
-            raise MappingInvalid(
-                f"The query for {question} is not limited to the person asked about.",
-                question=question,
-                cure="Limit it with ... IN (:person_ids).",
-            )
-        answers[question] = sql
-    mapping = MappingFile(
-        agency=agency,
-        source=_source(top.block("source")),
-        people=top.text("people"),
-        answers=answers,
-        contacts={key: _contact(key, body) for key, body in top.block("contacts").items()},
-        data_as_of=top.text("data_as_of") if "data_as_of" in top else "",
-    )
-    for name, sql in (("people", mapping.people), ("data_as_of", mapping.data_as_of)):
-        if sql and _placeholders(sql, name):
-            raise MappingInvalid(
-                f"The {name} query uses a bind.", question=name, cure="Only the answers know :person_ids and :since."
-            )
-    return mapping
-
-
-def _source(block: "_Block") -> SqliteFile | CsvFolder:
-    kind = block.text("kind") if "kind" in block else ""
-    if kind == "sqlite":
-        block.closed({"kind", "database_file"}, set())
-        return SqliteFile(block.text("database_file"))
-    if kind != "csv":
-        raise MappingInvalid("The source's kind is not known.", question="source", cure="Use sqlite or csv.")
-    block.closed({"kind", "folder", "tables"}, set())
-    tables = {}
-    for name, body in block.block("tables").items():
-        table = _Block(body, "source", f"the table {name[:64]}")
-        table.closed({"file", "columns"}, set())
-        file = table.text("file")
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,127}", file):
-            raise MappingInvalid(
-                f"The file of the table '{name[:64]}' is not a plain file name.",
-                question="source",
-                cure="Name a file inside the folder, without a path.",
-            )
-        columns = {key: _column_type(name, key, value) for key, value in table.block("columns").items()}
-        if not NAME.match(name) or name.lower().startswith("sqlite_") or not columns:
-            raise MappingInvalid(
-                f"'{name[:64]}' is not a usable table.",
-                question="source",
-                cure="Letters, digits and _ make its name, and it needs at least one column.",
-            )
-        tables[name] = CsvTable(file, columns)
-    for names, what in ((tables, "tables"), *((table.columns, "columns") for table in tables.values())):
-        if len({name.lower() for name in names}) != len(names):
-            raise MappingInvalid(
-                f"Two {what} differ only in capital letters.", question="source", cure="Give them different names."
-            )
-    if not tables:
-        raise MappingInvalid("The source has no tables.", question="source", cure="Declare each CSV file.")
-    return CsvFolder(block.text("folder"), tables)
-
-
-def _column_type(table: str, name: str, kind: object) -> ColumnType:
-    found = next((known for known in COLUMN_TYPES if known == kind), None)
-    if found is None or not NAME.match(name):
-        raise MappingInvalid(
-            f"The column '{name[:64]}' of the table '{table[:64]}' is not usable.",
-            question="source",
-            column=name[:64],
-            cure=f"Letters, digits and _ make its name; its type is one of {_list(COLUMN_TYPES)}.",
-        )
-    return found
-
-
-def _contact(key: str, body: object) -> ContactRoute:
-    block = _Block(body, "contacts", f"the contact {key[:64]}")
-    block.closed({"team", "role"}, {"phone", "mailbox", "lead_professional"})
-    if "phone" not in block and "mailbox" not in block:
-        raise MappingInvalid(
-            f"The contact '{key[:64]}' has neither phone nor mailbox.", question="contacts", cure="Give one of them."
-        )
-    words = {name: block.text(name) for name in block}
-    for name, word in words.items():
-        if len(word.encode()) > MAX_CONTACT_CHARS or "\n" in word:
-            raise MappingInvalid(
-                f"The {name} of the contact '{key[:64]}' is too long.",
-                question="contacts",
-                column=name,
-                cure=f"Use at most {MAX_CONTACT_CHARS} characters in one line.",
-            )
-    return ContactRoute(**words)
-
-
-class _Strict(yaml.BaseLoader):
-    """YAML in which every plain value is text (no octal telephone numbers), without aliases or doubled keys."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases and deep nesting, with which a small file could become enormous."""
-        self.depth += 1
-        if self.check_event(yaml.AliasEvent) or self.depth > MAX_DEPTH:
-            raise yaml.constructor.ConstructorError(
-                problem="aliases and deep nesting are not used here", problem_mark=parent.start_mark if parent else None
-            )
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        """Refuse a key written twice, of which one would silently be lost."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if any(not isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(
-                problem="a key is written twice or is not a word", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep=True)
-
-
-def _yaml(data: bytes) -> object:
-    cure = "Compare it with the example in the module's documentation."
-    if len(data) > MAX_FILE_BYTES:
-        raise MappingInvalid("The mapping file is too large.", cure=f"At most {MAX_FILE_BYTES} bytes.")
-    try:
-        written = data.decode("utf-8-sig")
-        # A loader of ours over BaseLoader: it makes text, lists and mappings only, never an object.
-        return yaml.load(written, Loader=_Strict)  # noqa: S506 - BaseLoader is the safest of all loaders
-    except UnicodeDecodeError:
-        raise MappingInvalid("The mapping file is not UTF-8.", cure="Save it as UTF-8.") from None
-    except yaml.MarkedYAMLError as error:
-        line = f" near line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise MappingInvalid(f"The mapping file is not sound YAML{line}.", cure=cure) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise MappingInvalid("The mapping file is not sound YAML.", cure=cure) from None
-
-
-class _Block:
-    """One YAML mapping with its place, for messages."""
-
-    def __init__(self, value: object, question: str, where: str) -> None:
-        if not isinstance(value, dict):
-            raise MappingInvalid(
-                f"In {where}, a block of 'key: value' lines is missing.",
-                question=question,
-                cure="Indent them below it.",
-            )
-        self._value: dict[str, object] = value
-        self._question = question
-        self._where = where
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
-
-    def items(self) -> Iterator[tuple[str, object]]:
-        return iter(self._value.items())
-
-    def closed(self, required: set[str], optional: set[str]) -> None:
-        unknown = [key for key in self._value if key not in required | optional]
-        missing = sorted(required - set(self._value))
-        if unknown:
-            raise MappingInvalid(
-                f"In {self._where}, {_quoted(unknown[0])} is not known.",
-                question=self._question,
-                cure=f"Known here: {_list(sorted(required | optional))}.{_nearest(unknown[0], required | optional)}",
-            )
-        if missing:
-            raise MappingInvalid(
-                f"In {self._where}, {_list(missing)} is missing.", question=self._question, cure="Add it."
-            )
-
-    def block(self, key: str) -> "_Block":
-        return _Block(self._value.get(key), self._question or key, f"'{key}'")
-
-    def text(self, key: str) -> str:
-        value = self._value.get(key)
-        if not isinstance(value, str) or not value.strip() or _CONTROL.search(value) or not _encodable(value):
-            raise MappingInvalid(
-                f"In {self._where}, '{key}' is not plain text.",
-                question=self._question,
-                cure="Write it in one line or block.",
-            )
-        return value.strip()
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _placeholders(sql: str, question: str) -> set[str]:
-    """The binds of one harmless SELECT.
-
-    Raises:
-        MappingInvalid: It is not one SELECT, calls a function that is not allowed, or has other binds.
-    """
-    where = "The people query" if question == "people" else f"The query for {question}"
-    tree = _select(sql, question, where)
-    for function in tree.find_all(exp.Anonymous):
-        name = str(function.this).lower()
-        if name not in SAFE_FUNCTIONS:
-            raise MappingInvalid(
-                f"{where} calls {_quoted(name)}, which is not among the functions allowed.",
-                question=question,
-                cure="Use plain SQL functions such as count, max, date, coalesce.",
-            )
-    binds = {str(node.this or "?") for node in tree.find_all(exp.Placeholder, exp.Parameter)}
-    # The database layer finds binds by its own rule; both must see the same ones.
-    binds |= set(text(sql).compile().params)
-    unknown = binds - {"person_ids", "since"}
-    if unknown:
-        raise MappingInvalid(
-            f"{where} uses a bind that is not known: {_list(sorted(unknown))}.",
-            question=question,
-            cure="Only :person_ids and :since are known; write '::' or times like '12:30' with char(58).",
-        )
-    return binds
-
-
-def _select(sql: str, question: str, where: str) -> exp.Expression:
-    only = MappingInvalid(f"{where} is not one SELECT.", question=question, cure="Write one SELECT and nothing else.")
-    if len(sql) > MAX_SQL_CHARS:
-        raise MappingInvalid(f"{where} is too long.", question=question, cure="Ask for a view that does the work.")
-    try:
-        trees = sqlglot.parse(sql, read="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError):
-        raise only from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        # The parser's own slips on nonsense; a text it cannot read is not a SELECT that we could vouch for.
-        raise only from None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Select | exp.SetOperation):
-        raise only
-    tree = trees[0]
-    if tree.find(exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach):
-        raise only
-    return tree
+def _open(mapping: MappingFile, folder: Path, timeout_s: float) -> Source:
+    source = mapping.source
+    match source:
+        case SqliteFile():
+            return SqliteSource(folder / source.database_file, timeout_s)
+        case CsvFolder():
+            return TableSource(CsvReader(folder / source.folder, source.tables), timeout_s)
+        case Spreadsheet():
+            return TableSource(XlsxReader(folder / source.file, source.tables), timeout_s)
 
 
 def _statement(sql: str, question: str) -> TextClause:
-    binds = _placeholders(sql, question)
+    binds = binds_of(sql, question)
     statement = text(_BIND.sub(":person_ids", sql))
     return statement.bindparams(bindparam("person_ids", expanding=True)) if "person_ids" in binds else statement
 
@@ -866,40 +513,28 @@ def _binds(used: Collection[str], ids: Sequence[int | str], since: datetime.date
     return {name: value for name, value in values.items() if name in used}
 
 
-def _tables_of(sql: str) -> set[str]:
-    try:
-        return {
-            table.name.lower()
-            for tree in sqlglot.parse(sql, read="sqlite")
-            if tree
-            for table in tree.find_all(exp.Table)
-        }
-    except sqlglot.errors.SqlglotError:
-        return set()
-
-
 def _check_columns(question: str, columns: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
     known = (*required, *optional)
     where = "The people query" if question == "people" else f"The query for {question}"
     for name in columns:
         if name not in known:
             raise MappingInvalid(
-                f"{where} yields a column {_quoted(name)} that is not known.",
+                f"{where} yields a column {quoted(name)} that is not known.",
                 question=question,
                 column=name,
-                cure=f"Known: {_list(known)}. Name columns with AS.{_nearest(name, known)}",
+                cure=f"Known: {listed(known)}. Name columns with AS.{nearest(name, known)}",
             )
         if list(columns).count(name) > 1:
             raise MappingInvalid(
-                f"{where} yields {_quoted(name)} twice.", question=question, column=name, cure="Leave one out."
+                f"{where} yields {quoted(name)} twice.", question=question, column=name, cure="Leave one out."
             )
     for name in required:
         if name not in columns:
             raise MappingInvalid(
-                f"{where} does not yield {_quoted(name)}.",
+                f"{where} does not yield {quoted(name)}.",
                 question=question,
                 column=name,
-                cure=f"Name the right column with AS {name}. Yielded: {_list(columns)}.",
+                cure=f"Name the right column with AS {name}. Yielded: {listed(columns)}.",
             )
 
 
@@ -963,16 +598,3 @@ def _written(value: object) -> str:
     if value is None or isinstance(value, bytes):
         return ""
     return str(value).strip()
-
-
-def _quoted(name: str) -> str:
-    return f"'{name[:64]}'"
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join(_quoted(name) for name in list(names)[:40]) or "none"
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {_quoted(near[0])}?" if near else ""

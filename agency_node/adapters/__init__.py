@@ -1,12 +1,15 @@
 """How a node reads its agency's records: one file per kind of database, each strictly read-only.
 
-Every adapter refuses writes three times over (how the file is opened, a pragma, an authorizer that sees each
-operation before it runs) and stops a query that takes too long. No adapter keeps a row after handing it over.
+Every adapter refuses writes more than once (how a file or connection is opened, what the database is told, and a check
+of each operation before it runs) and stops a query that takes too long. No adapter keeps a row after handing it over.
 """
 
 from typing import ClassVar
 
 from accord.reasons import Problem
+
+Row = tuple[object, ...]
+"""Cells as plain values: None, int, float, str or bytes; a date is text in ISO 8601."""
 
 
 class RecordsUnavailable(Problem):
@@ -14,7 +17,8 @@ class RecordsUnavailable(Problem):
 
     Attributes:
         cause: `open` (the file cannot be opened or is no database), `slow` (stopped after its time), `refused` (the
-            guard refused an operation), `query` (the database refused the statement), `files` (a CSV drop is unsound).
+            guard refused an operation), `query` (the database refused the statement), `files` (a CSV drop or a
+            spreadsheet is unsound).
     """
 
     reason: ClassVar[str] = "RECORDS_UNAVAILABLE"

@@ -12,23 +12,24 @@ A connection lasts for one statement, so that the agency's own program is never 
 replaced overnight is noticed.
 """
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine
+from sqlalchemy import CursorResult, Executable, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from agency_node.adapters import RecordsUnavailable
-
-Row = tuple[object, ...]
-_T = TypeVar("_T")
+from agency_node.adapters import RecordsUnavailable, Row
 
 QUERY_TIMEOUT_S: Final = 2.0
 """How long one question's look-up may take, in seconds."""
+
+PORTION: Final = 1_000
+"""Rows in one portion of a long reading."""
 
 _STEPS: Final = 1_000
 """Virtual-machine steps between two looks at the deadline; about 20 microseconds of work."""
@@ -131,52 +132,6 @@ def _authorize(action: int, first: str | None, second: str | None, _schema: str 
     return sqlite3.SQLITE_DENY
 
 
-def run(
-    engine: Engine, statement: Executable, binds: Mapping[str, object], limit: int | None, until: float
-) -> list[Row]:
-    """Run one reading statement on a guarded engine.
-
-    Args:
-        engine: An engine whose connections are `Guarded`.
-        statement: What to run.
-        binds: Values for its binds.
-        limit: Fetch at most so many rows; None for all.
-        until: Monotonic time at which it is stopped.
-
-    Raises:
-        RecordsUnavailable: Refused, too slow, or not understood by the database.
-    """
-    return _guarded(engine, until, lambda connection: _fetch(connection.execute(statement, dict(binds)), limit))
-
-
-def names(engine: Engine, statement: Executable, binds: Mapping[str, object], until: float) -> tuple[str, ...]:
-    """The names of the columns that a statement yields; no row is kept.
-
-    Raises:
-        RecordsUnavailable: Refused, too slow, or not understood by the database.
-    """
-    return _guarded(engine, until, lambda connection: tuple(connection.execute(statement, dict(binds)).keys()))
-
-
-def _fetch(result: CursorResult[Any], limit: int | None) -> list[Row]:
-    rows = result.fetchall() if limit is None else result.fetchmany(limit)
-    return [tuple(row) for row in rows]
-
-
-def _guarded(engine: Engine, until: float, work: Callable[[Connection], _T]) -> _T:
-    try:
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            if not isinstance(raw, Guarded):
-                raise TypeError("the engine's connections are not guarded")
-            raw.deadline = until
-            return work(connection)
-    except DBAPIError as error:
-        raise _told(error.orig) from None
-    except (SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
-        raise _told(error) from None
-
-
 def _told(error: BaseException | None) -> RecordsUnavailable:
     """What the database said, as one of our causes. SQLite names tables and columns, never the values in them."""
     text = str(error)
@@ -193,31 +148,23 @@ def _told(error: BaseException | None) -> RecordsUnavailable:
     return RecordsUnavailable("query", "The database could not run the query.")
 
 
-class SqliteSource:
-    """One SQLite file, opened read-only for each statement."""
+class ReadOnly:
+    """An SQLite database that is opened read-only for each statement."""
 
     def __init__(
-        self, file: Path, timeout_s: float = QUERY_TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
+        self, uri: str, timeout_s: float = QUERY_TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Remember where the file is; it is opened at the first statement.
+        """Remember where it is; it is opened at the first statement.
 
         Args:
-            file: The agency's database file.
+            uri: With `mode=ro` (https://www.sqlite.org/uri.html).
             timeout_s: Longest time for one statement, in seconds.
             monotonic: The clock that measures it, in seconds.
         """
-        self._file = file
+        self._uri = uri
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._engine = create_engine("sqlite+pysqlite://", creator=self._connect, poolclass=NullPool)
-
-    def _connect(self) -> Guarded:
-        # Path.as_uri escapes ? and #, so no part of a file name can become an option.
-        uri = self._file.absolute().as_uri() + "?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=1.0, check_same_thread=False, factory=Guarded)
-        connection.deadline = self._monotonic() + self._timeout_s
-        connection.guard(self._monotonic)
-        return connection
 
     def rows(
         self,
@@ -226,35 +173,113 @@ class SqliteSource:
         limit: int | None = None,
         timeout_s: float | None = None,
     ) -> list[Row]:
-        """Run one reading statement (see `run`).
+        """Run one reading statement.
+
+        Args:
+            statement: What to run.
+            binds: Values for its binds.
+            limit: Fetch at most so many rows; None for all.
+            timeout_s: Longest time, in seconds; None for that of a look-up.
 
         Raises:
             RecordsUnavailable: Refused, too slow, or not understood by the database.
         """
-        return run(self._engine, statement, binds, limit, self._until(timeout_s))
+        with self._run(statement, binds, timeout_s) as result:
+            rows = result.fetchall() if limit is None else result.fetchmany(limit)
+            return [tuple(row) for row in rows]
+
+    def stream(
+        self, statement: Executable, binds: Mapping[str, object], timeout_s: float | None = None
+    ) -> Iterator[list[Row]]:
+        """Run one reading statement and give its rows in portions, all as they were at one moment.
+
+        Raises:
+            RecordsUnavailable: Refused, too slow, or not understood by the database.
+        """
+        with self._run(statement, binds, timeout_s) as result:
+            while rows := result.fetchmany(PORTION):
+                yield [tuple(row) for row in rows]
 
     def columns(self, statement: Executable, binds: Mapping[str, object]) -> tuple[str, ...]:
-        """Names of the columns that a statement yields (see `names`).
+        """Names of the columns that a statement yields; no row is kept.
 
         Raises:
             RecordsUnavailable: Refused, too slow, or not understood by the database.
         """
-        return names(self._engine, statement, binds, self._until(None))
+        with self._run(statement, binds, None) as result:
+            return tuple(result.keys())
 
     def tables(self) -> Mapping[str, tuple[str, ...]]:
         """Tables and views with their columns, for messages that help to mend a mapping.
 
         Raises:
-            RecordsUnavailable: The file cannot be read.
+            RecordsUnavailable: It cannot be read.
         """
+        with self._opened() as connection:
+            return described(connection)
+
+    def refuses_writes(self) -> bool:
+        """Whether an attempt to write is refused (see `refused`).
+
+        Raises:
+            RecordsUnavailable: It cannot be read.
+        """
+        with self._opened() as connection:
+            return refused(connection)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _connect(self) -> Guarded:
+        connection = sqlite3.connect(self._uri, uri=True, timeout=1.0, check_same_thread=False, factory=Guarded)
+        connection.deadline = self._monotonic() + self._timeout_s
+        connection.guard(self._monotonic)
+        return connection
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Guarded]:
         try:
             connection = self._connect()
         except sqlite3.Error as error:
             raise _told(error) from None
+        with contextlib.closing(connection):
+            yield connection
+
+    @contextlib.contextmanager
+    def _run(
+        self, statement: Executable, binds: Mapping[str, object], timeout_s: float | None
+    ) -> Iterator[CursorResult[Any]]:
+        until = self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
         try:
-            return described(connection)
-        finally:
-            connection.close()
+            with self._engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                if not isinstance(raw, Guarded):
+                    raise TypeError("the engine's connections are not guarded")
+                raw.deadline = until
+                yield connection.execute(statement, dict(binds))
+        except DBAPIError as error:
+            raise _told(error.orig) from None
+        except (SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
+            raise _told(error) from None
+
+
+class SqliteSource(ReadOnly):
+    """One SQLite file of the agency's own."""
+
+    def __init__(
+        self, file: Path, timeout_s: float = QUERY_TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Remember where the file is.
+
+        Args:
+            file: The agency's database file.
+            timeout_s: Longest time for one statement, in seconds.
+            monotonic: The clock that measures it, in seconds.
+        """
+        self._file = file
+        # Path.as_uri escapes ? and #, so no part of a file name can become an option.
+        super().__init__(file.absolute().as_uri() + "?mode=ro", timeout_s, monotonic)
 
     def changed_ns(self) -> int:
         """When the file last changed, in nanoseconds since 1970.
@@ -279,27 +304,9 @@ class SqliteSource:
         """Values that could not be read, by `table.column`; none here."""
         return {}
 
-    def refuses_writes(self) -> bool:
-        """Whether an attempt to write is refused (see `refused`).
-
-        Raises:
-            RecordsUnavailable: The file cannot be read.
-        """
-        try:
-            connection = self._connect()
-        except sqlite3.Error as error:
-            raise _told(error) from None
-        try:
-            return refused(connection)
-        finally:
-            connection.close()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
-
-    def _until(self, timeout_s: float | None) -> float:
-        return self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+    def noted(self) -> Mapping[str, int]:
+        """Values mended on the way in; none here."""
+        return {}
 
 
 def refused(connection: sqlite3.Connection) -> bool:
@@ -333,15 +340,3 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     except sqlite3.Error:
         return ()
     return tuple(str(column[0]) for column in cursor.description)
-
-
-__all__: Sequence[str] = [
-    "QUERY_TIMEOUT_S",
-    "SAFE_FUNCTIONS",
-    "Guarded",
-    "Row",
-    "SqliteSource",
-    "described",
-    "names",
-    "run",
-]

@@ -23,9 +23,10 @@ TOO_FEW = 1_000
 def mapping_check(home: HomeOption, as_json: JsonOption = False) -> None:
     """Try the mapping on the real database and show counts, never rows."""
     from agency_node import __main__ as parts
+    from agency_node import rehearsal
 
     with contextlib.closing(parts.check_mapping(load(home))) as records:
-        found = records.check(datetime.now(UTC).date())
+        found = rehearsal.check(records, datetime.now(UTC).date())
     if as_json:
         show({name: getattr(found, name) for name in found.__slots__})
         return

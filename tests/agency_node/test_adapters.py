@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from agency_node.adapters import RecordsUnavailable
-from agency_node.adapters.csv_drop import ColumnType, CsvSource, CsvTable, read_date
+from agency_node.adapters.csv_drop import CsvReader, CsvTable
 from agency_node.adapters.sqlite import SqliteSource
+from agency_node.adapters.tables import Column, TableSource, read_date
 
-PEOPLE: Mapping[str, ColumnType] = {"id": "integer", "name": "text", "born": "date", "open": "boolean"}
+PEOPLE = (Column("id", "integer"), Column("name", "text"), Column("born", "date"), Column("open", "boolean"))
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 WRITES = [
     "INSERT INTO people VALUES (9, 'x', NULL, 0)",
@@ -55,9 +55,9 @@ def folder(tmp_path: Path) -> Path:
     return drop
 
 
-def drop(folder: Path) -> CsvSource:
+def drop(folder: Path) -> TableSource:
     """The folder's source."""
-    return CsvSource(folder, {"people": CsvTable("people.csv", PEOPLE)}, timeout_s=0.3)
+    return TableSource(CsvReader(folder, {"people": CsvTable("people.csv", PEOPLE)}), timeout_s=0.3)
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -175,7 +175,8 @@ def test_a_drop_that_became_unsound_is_unavailable_and_old_rows_are_not_used(fol
         ("id,name,born,open,open\n1,Ada,,1,1\n", "names a column twice: 'open'"),
         ("id,name,born,open\n1,Ada,,1,secret\n", "5 cells in line 2"),
         ('id,name,born,open\n1,"Ada,,1\n', "stray quote"),
-        ("", "lacks the declared column"),
+        ("", "none of the declared columns"),
+        ("1,secret,,1\n", "none of the declared columns"),
         ("id,name,born,open\n1,A\x00da,,1\n", "zero bytes"),
     ],
 )
@@ -212,9 +213,8 @@ def test_the_age_of_a_drop_is_that_of_its_oldest_file(folder: Path) -> None:
     """One file that stopped coming makes the whole drop old."""
     (folder / "cases.csv").write_text("id\n1\n")
     os.utime(folder / "people.csv", ns=(5_000_000_000, 5_000_000_000))
-    source = CsvSource(
-        folder, {"people": CsvTable("people.csv", PEOPLE), "cases": CsvTable("cases.csv", {"id": "integer"})}
-    )
+    cases = CsvTable("cases.csv", (Column("id", "integer"),))
+    source = TableSource(CsvReader(folder, {"people": CsvTable("people.csv", PEOPLE), "cases": cases}))
 
     assert 5_000_000_000 == source.changed_ns()
 

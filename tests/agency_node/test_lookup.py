@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from accord.catalogue import Question
 from agency_node.adapters import RecordsUnavailable
 from agency_node.lookup import CannotSay, Cause, No, Yes, look_up, not_known
-from agency_node.mapping import ContactRoute, Found
+from agency_node.mapping import Found
+from agency_node.mapping_file import ContactRoute
 
 AT_NS = 1_795_310_625_678_000_000
 TODAY = datetime.date(2026, 11, 22)

@@ -11,7 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agency_node.adapters import RecordsUnavailable
-from agency_node.mapping import MappingInvalid, Records, open_records, parse
+from agency_node.mapping import Records, open_records
+from agency_node.mapping_file import MappingInvalid, parse
+from agency_node.rehearsal import check
 
 TODAY = datetime.date(2026, 11, 22)
 LONG_AGO = datetime.date(1, 1, 1)
@@ -168,13 +170,13 @@ def test_a_team_leads_to_a_route_and_an_unknown_one_to_the_default(care: Path) -
 
 def test_a_check_shows_counts_and_never_a_row(care: Path) -> None:
     """`accord-node mapping check` can be shown to anybody."""
-    check = open_records(care).check(TODAY)
+    found = check(open_records(care), TODAY)
 
-    assert (4, 2, 2, 4) == (check.people, check.filled["date_of_birth"], check.held_back, check.tried)
-    assert {"agency.contact": 2, "agency.open_now": 1} == check.answers
-    assert {"agency.contact": 1, "agency.open_now": 0} == check.doubtful
-    assert {"date_of_birth": 1, "nhs_number": 1} == check.unreadable
-    assert not [word for word in ("Jamie", "Calloway", "MD4", "secret", "1988") if word in repr(check)]
+    assert (4, 2, 2, 4) == (found.people, found.filled["date_of_birth"], found.held_back, found.tried)
+    assert {"agency.contact": 2, "agency.open_now": 1} == found.answers
+    assert {"agency.contact": 1, "agency.open_now": 0} == found.doubtful
+    assert {"date_of_birth": 1, "nhs_number": 1} == found.unreadable
+    assert not [word for word in ("Jamie", "Calloway", "MD4", "secret", "1988") if word in repr(found)]
 
 
 CHANGES = [
@@ -195,7 +197,7 @@ CHANGES = [
     ("max(team) AS team", "readfile('x') AS team", "agency.contact", "", "'readfile'"),
     ("FROM clients", "FROM pragma_table_info('clients')", "people", "", "'pragma_table_info'"),
     ("care.db", "absent.db", "source", "", "path"),
-    ("kind: sqlite", "kind: oracle", "source", "", "sqlite or csv"),
+    ("kind: sqlite", "kind: oracle", "source", "", "sqlite, csv or xlsx"),
     ("version: 1", "version: 2", "", "", "version"),
     ("agency: social-care", "agency: Social Care", "", "", "agency id"),
     ("phone:", "telephone:", "contacts", "", "Did you mean 'phone'"),
@@ -236,7 +238,7 @@ def test_one_id_in_two_rows_is_refused(care: Path) -> None:
     records = open_records(with_change(care, "FROM clients", "FROM clients JOIN (SELECT 1 UNION ALL SELECT 2)"))
 
     with pytest.raises(MappingInvalid, match="more than once"):
-        records.check(TODAY)
+        check(records, TODAY)
     with pytest.raises(MappingInvalid, match="more than once"):
         records.person("1")
 

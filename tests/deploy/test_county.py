@@ -13,6 +13,7 @@ from nhs_number.validate import is_valid
 
 from accord.identity import MatchKey, describe, match_keys
 from agency_node.mapping import Records, open_records
+from agency_node.rehearsal import check
 from deploy.demo.county import (
     AGENCIES,
     LARKSPUR,
@@ -143,7 +144,7 @@ def test_each_agency_has_damaged_its_records_in_its_own_way(county: County) -> N
 @pytest.mark.parametrize("agency", AGENCIES)
 def test_the_agencys_mapping_reads_everybody_it_knows(agency: str, opened: dict[str, Records], county: County) -> None:
     """Every shipped mapping is tried on the records it is for: all people, all questions, nothing unreadable."""
-    found = opened[agency].check(AS_OF)
+    found = check(opened[agency], AS_OF)
 
     assert len(county.held[agency]) == found.people
     assert {} == found.unreadable
