@@ -37,8 +37,7 @@ _ENVIRONMENT: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
 class WorkerEnded(Problem):
     """A worker process ended before its work was done, for want of memory perhaps."""
 
-    reason: ClassVar[str] = "INTERNAL"
-    cure: ClassVar[str] = "Nothing is lost: run the command again, with fewer --workers if memory is short."
+    reason: ClassVar[str] = "INDEX_INTERRUPTED"
 
 
 class Blinder(Protocol):
@@ -111,7 +110,7 @@ class _Worker:
                 length, became, _, _ = _FRAME.unpack(await heard.readexactly(_FRAME.size))
                 reply = await heard.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise WorkerEnded("a worker process ended by itself") from None
+            raise WorkerEnded("a worker process ended by itself; if memory is short, use fewer --workers") from None
         finally:
             self.waiting -= 1
         if became == _BAD_PROOF:

@@ -1,6 +1,6 @@
 """Build and refresh the token index: which tags of an envelope name one of this agency's people.
 
-    people -> described -> row hash -> changed? -> match keys -> tokens (key servers) -> tags -> stored, 50 at a time
+    people -> described -> row hash -> changed? -> match keys -> tokens (key servers) -> tags -> stored, 64 at a time
            -> people no longer there removed -> statistics -> complete
 
 * An index answers only when a full pass has ended under exactly the epoch, normaliser, families and key servers that a
@@ -8,23 +8,24 @@
 * Killed at any moment, the job goes on where it was: unchanged people are known by a keyed hash of their description,
   and one person's tokens change in one transaction. The result is that of one undisturbed run.
 * Records that have suddenly gone (an empty file, half a table) stop the job, or everybody in them would be *no*.
-* No description is stored. What is kept of a value is a keyed hash, to say how common it is.
+* Memory is the same for a thousand people and for a million, but for what `agency_node.survey` counts.
 * Two indexes exist while the linkage keys change. When one is complete, an older one of the same epoch is removed.
+* Between full passes, `refresh` takes in the people whose records say that they changed. It makes nothing fresher: a
+  record that changed without saying so is found by a full pass only, so only a full pass moves the time from which
+  *no* counts.
 """
 
-import heapq
-import hmac
+import asyncio
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from hashlib import sha256
+from itertools import islice
 from typing import ClassVar, Final, Protocol
 
-from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, select
 
-from accord.canonical import lp
 from accord.identity import (
     FAMILIES,
     FAMILY_SET_DIGEST,
@@ -35,27 +36,29 @@ from accord.identity import (
     match_keys,
     to_bytes,
 )
-from accord.linkage import tag
+from accord.linkage import MAX_BATCH, tag
 from accord.reasons import Problem
-from agency_node.exposure import Chance, chance, coverage
 from agency_node.ledger import Kind, Record, append
-from agency_node.scoring import Statistics, statistics
+from agency_node.scoring import Statistics
+from agency_node.store import index as rows
 from agency_node.store import reading, writing
+from agency_node.store.index import Indexed, Opened, Token
 from agency_node.store.tables import index_meta, index_record, index_token
+from agency_node.survey import Figures, Survey, keyed
 
-BATCH: Final = 50
-"""People whose tokens are fetched together and committed together; about 2,000 keys."""
+BATCH: Final = MAX_BATCH
+"""People whose tokens are fetched together and committed together, some 4,000 keys: as many as there are elements under
+one proof, so that a family with one key a person needs no padding."""
 
-SAMPLE: Final = 100_000
-"""Most descriptions held in memory for statistics, about 100 MB; a random sample where there are more people."""
+AHEAD: Final = 2
+"""Batches whose tokens are under way: while the servers work on one, the other is blinded, finished or stored here."""
 
-EXPOSURE_SAMPLE: Final = 5_000
-"""Most descriptions for which it is measured what guessing and chance could open; a few seconds."""
+READ: Final = 256
+"""People read, hashed and looked up at a time."""
 
 VANISHING: Final = 0.5
 """Share of the people of the last full pass that must still be there, unless the operator says otherwise."""
 
-_HASH_BYTES: Final = 16
 _NUMBER: Final = {family.id: number for number, family in enumerate(FAMILIES)}
 
 
@@ -63,6 +66,13 @@ class RecordsVanished(Problem):
     """Most of the people indexed before are no longer in the agency's records, or there is nobody at all."""
 
     reason: ClassVar[str] = "RECORDS_UNAVAILABLE"
+
+
+class NoFullPass(Problem):
+    """There is no complete index that only needs to take in what changed."""
+
+    reason: ClassVar[str] = "INDEX_MISSING"
+    cure: ClassVar[str] = "Let a full pass end first, without --changed: accord-node index."
 
 
 class Described(Protocol):
@@ -84,6 +94,10 @@ class Person(Protocol):
     def person_id(self) -> str:
         """The agency's own number."""
 
+    @property
+    def changed_at(self) -> str:
+        """The record's own time of change, in a form whose order is that of time; "" when there is none."""
+
     def described(self) -> Described:
         """The record, normalised."""
 
@@ -93,6 +107,13 @@ class People(Protocol):
 
     def people(self) -> Iterable[Person]:
         """Everybody, each once."""
+
+
+class ChangedPeople(Protocol):
+    """Records that say when they changed."""
+
+    def people_changed_since(self, watermark: str) -> Iterable[Person]:
+        """Everybody whose record changed at or after a time, given as `Person.changed_at` gives it."""
 
 
 Tokens = Callable[[Sequence[MatchKey]], Awaitable[list[bytes]]]
@@ -116,34 +137,29 @@ class Terms:
     families: str = FAMILY_SET_DIGEST
 
 
+class Stage(StrEnum):
+    """What a job is doing."""
+
+    READING = "reading"
+    REMOVING = "removing"
+    MEASURING = "measuring"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a pass has come.
 
     Attributes:
-        read: People read from the agency's records.
+        done: People who are in the index as their records are now.
         expected: How many there were last time; 0 when this is the first pass.
-        changed: How many of them were indexed anew.
+        changed: How many of those done were indexed anew; the others had not changed.
+        stage: What is being done.
     """
 
-    read: int
+    done: int
     expected: int
     changed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What guessing and chance could open; see `agency_node.exposure`.
-
-    Attributes:
-        sample: On how many descriptions the figures rest. Below about a thousand they read too high.
-        coverage: Family id -> share of the area's people whom the best guesses of a year's quota reach.
-        chance: How often another person's record opens an envelope.
-    """
-
-    sample: int
-    coverage: Mapping[str, float]
-    chance: Chance
+    stage: Stage = Stage.READING
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,22 +232,17 @@ class Hit:
     token: bytes = field(repr=False)
 
 
-@dataclass(slots=True)
-class _Pass:
-    """What one reading of all people gathers."""
-
-    seen: set[str] = field(default_factory=set)
-    changed: int = 0
-    unreadable: Counter[str] = field(default_factory=Counter)
-    # The descriptions whose keyed hash is smallest: the same ones whatever the order and however often it was resumed.
-    smallest: list[tuple[int, Description]] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
-class _Changed:
-    person_id: str
-    row_hash: bytes
-    entries: tuple[tuple[MatchKey, ...], ...]
+class Refreshed:
+    """What taking in changed people did.
+
+    Attributes:
+        read: People whose records say that they changed.
+        changed: How many of them were new or different.
+    """
+
+    read: int
+    changed: int
 
 
 async def build(
@@ -255,49 +266,240 @@ async def build(
         node_id: This agency's identifier, which its tags are made for.
         terms: Under what to build.
         at_ns: Now, nanoseconds since 1970: how fresh the index will be.
-        progress: Told after every batch.
+        progress: Told after every step.
         allow_vanishing: Go on though most people, or all, are no longer in the records.
         random: Gives that many random bytes.
 
     Raises:
         RecordsVanished: See VANISHING; the index stays as it was, save people already brought up to date.
+        agency_node.store.index.IndexBusy: Another job is at work on this node's index.
         StateUnusable: Our own state failed.
         ValueError: Two rows carry one number, or there are not as many tokens as keys.
     """
-    index_id, hash_key, expected = _open(engine, terms, random)
-    known = _known(engine, index_id)
-    found = _Pass()
-    waiting: list[_Changed] = []
-
-    async def flush() -> None:
-        await _store(engine, index_id, node_id, waiting, tokens)
-        found.changed += len(waiting)
-        waiting.clear()
+    with rows.only_job(engine):
         with writing(engine) as connection:
-            connection.execute(update(index_meta).where(index_meta.c.id == index_id).values(watermark=len(found.seen)))
-        progress(Progress(len(found.seen), expected, found.changed))
+            index = rows.begin(connection, asdict(terms), random(32))
+            held = rows.held(connection, index.index_id)
+        job = _Job(engine, index, node_id, tokens, progress)
+        survey = Survey(index.hash_key)
+        await job.run(people.people(), survey.add)
+        _refuse_vanishing(survey.people, max(index.expected, held), allow_vanishing)
+        job.tell(Stage.REMOVING)
+        removed = rows.remove_unseen(engine, index)
+        job.tell(Stage.MEASURING)
+        known_here, figures = survey.statistics().to_json(), survey.figures()
+        with writing(engine) as connection:
+            unfindable = rows.without_tokens(connection, index.index_id)
+            built = Built(survey.people, job.changed, removed, unfindable, dict(survey.unreadable), figures)
+            rows.finish(connection, index, survey.people, known_here, job.changed_to, at_ns)
+            replaced = rows.others_of_its_epoch(connection, index)
+            append(connection, [_record(terms, built, at_ns)], random)
+        for one in replaced:
+            rows.clear(engine, one)
+        return built
 
-    for person in people.people():
-        changed = _read(person, hash_key, known, found)
-        if changed is not None:
-            waiting.append(changed)
-        if len(waiting) == BATCH:
-            await flush()
-    gone = sorted(set(known) - found.seen)
-    _refuse_vanishing(len(found.seen), max(expected, len(known)), allow_vanishing)
-    await flush()
-    sample = [description for _, description in sorted(found.smallest, key=lambda one: -one[0])]
-    count = len(found.seen)
-    known_here = replace(statistics(sample, int.from_bytes(hash_key[:8]), hash_key), people=count)
-    some = sample[:EXPOSURE_SAMPLE]
-    figures = Figures(len(some), coverage(some, count), chance(some, count))
-    with writing(engine) as connection:
-        _remove(connection, index_id, gone)
-        unfindable = _without_keys(connection, index_id)
-        built = Built(count, found.changed, len(gone), unfindable, dict(found.unreadable), figures)
-        _complete(connection, index_id, count, known_here.to_json(), at_ns)
-        append(connection, [_record(terms, built, at_ns)], random)
-    return built
+
+async def refresh(
+    engine: Engine,
+    people: ChangedPeople,
+    tokens: Tokens,
+    *,
+    node_id: str,
+    terms: Terms,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Refreshed:
+    """Take in the people whose records changed since they were last read, in a complete index.
+
+    Nobody is removed and the index grows no fresher: `built_at_ns` stays that of the newest full pass. A person who
+    moved here since is found from now on; that somebody is not here is still known as of the full pass only, since a
+    record may change without saying so, arrive late with an old time, or be gone altogether (T-LNK-5).
+
+    Args:
+        engine: The node's state.
+        people: The agency's records.
+        tokens: As for `build`.
+        node_id: As for `build`.
+        terms: As for `build`.
+        progress: As for `build`.
+
+    Raises:
+        NoFullPass: No index is complete under these terms, or its records say nothing of when they changed.
+        agency_node.store.index.IndexBusy: Another job is at work on this node's index.
+        StateUnusable: Our own state failed.
+        ValueError: There are not as many tokens as keys.
+    """
+    with rows.only_job(engine):
+        with reading(engine) as connection:
+            index = rows.complete(connection, asdict(terms))
+        if index is None:
+            raise NoFullPass("there is no complete index under today's linkage keys")
+        if not index.changed_to:
+            raise NoFullPass("the records do not say when they changed")
+        job = _Job(engine, index, node_id, tokens, progress, whole=False, changed_to=index.changed_to)
+        read = await job.run(people.people_changed_since(index.changed_to))
+        with writing(engine) as connection:
+            rows.noted(connection, index, job.changed_to)
+        return Refreshed(read, job.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One person as read: number, keyed hash of the description, and the description until the keys are made."""
+
+    person_id: str
+    row_hash: bytes
+    description: Description = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Job:
+    """People on their way into the index, some of them with their tokens under way."""
+
+    engine: Engine
+    index: Opened
+    node_id: str
+    tokens: Tokens
+    progress: Callable[[Progress], None]
+    whole: bool = True
+    changed_to: str = ""
+    unchanged: int = 0
+    changed: int = 0
+    _waiting: list[_Read] = field(default_factory=list)
+    _under_way: deque["asyncio.Task[None]"] = field(default_factory=deque)
+    _not_stored: set[str] = field(default_factory=set)
+
+    async def run(
+        self,
+        people: Iterable[Person],
+        heard: Callable[[str, Description, Sequence[str]], None] = lambda person_id, description, unreadable: None,
+    ) -> int:
+        """Bring people up to date, and say how many they were.
+
+        Args:
+            people: Each once.
+            heard: Told of everybody.
+        """
+        coming, read = iter(people), 0
+        try:
+            while some := list(islice(coming, READ)):
+                read += len(some)
+                await self._take([self._read(person, heard) for person in some])
+                # Reading does not wait for anything; tokens that came meanwhile are looked at here.
+                await asyncio.sleep(0)
+            if self._waiting:
+                await self._begin(self._waiting)
+            while self._under_way:
+                await self._under_way.popleft()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+        return read
+
+    def tell(self, stage: "Stage") -> None:
+        """Say how far it is."""
+        self.progress(Progress(self.unchanged + self.changed, self.index.expected, self.changed, stage))
+
+    def _read(self, person: Person, heard: Callable[[str, Description, Sequence[str]], None]) -> _Read:
+        described = person.described()
+        heard(person.person_id, described.description, described.unreadable)
+        self.changed_to = max(self.changed_to, person.changed_at)
+        row_hash = keyed(self.index.hash_key, b"row", to_bytes(described.description))
+        return _Read(person.person_id, row_hash, described.description)
+
+    async def _take(self, some: Sequence[_Read]) -> None:
+        with reading(self.engine) as connection:
+            known = rows.known(connection, self.index.index_id, [one.person_id for one in some])
+        same: list[str] = []
+        for one in some:
+            there = known.get(one.person_id)
+            twice = self.whole and there is not None and there.seen == self.index.number
+            if twice or one.person_id in self._not_stored:
+                raise ValueError("two rows of the agency's records carry one number")
+            self._not_stored.add(one.person_id)
+            if there is not None and there.row_hash == one.row_hash:
+                same.append(one.person_id)
+            else:
+                self._waiting.append(one)
+        if same:
+            with writing(self.engine) as connection:
+                rows.mark(connection, self.index, same)
+                self._done(connection, same)
+            self.unchanged += len(same)
+            self.tell(Stage.READING)
+        while len(self._waiting) >= BATCH:
+            await self._begin(self._waiting[:BATCH])
+            del self._waiting[:BATCH]
+
+    async def _begin(self, batch: Sequence[_Read]) -> None:
+        while len(self._under_way) >= AHEAD:
+            await self._under_way.popleft()
+        self._under_way.append(asyncio.create_task(self._store(batch)))
+
+    async def _store(self, batch: Sequence[_Read]) -> None:
+        made = [list(_new_keys(one.description)) for one in batch]
+        keys = [key for person in made for entry in person for key in entry]
+        tokens = await self.tokens(keys) if keys else []
+        if len(tokens) != len(keys):
+            raise ValueError("there are not as many tokens as keys")
+        token_of = iter(tokens)
+        people = [
+            Indexed(
+                one.person_id,
+                one.row_hash,
+                [
+                    [
+                        Token(tag(token, self.node_id), _NUMBER[key.family], token)
+                        for key, token in zip(entry, islice(token_of, len(entry)), strict=True)
+                    ]
+                    for entry in person
+                ],
+            )
+            for one, person in zip(batch, made, strict=True)
+        ]
+        with writing(self.engine) as connection:
+            rows.put(connection, self.index, people)
+            self._done(connection, [one.person_id for one in batch])
+        self.changed += len(batch)
+        self.tell(Stage.READING)
+
+    def _done(self, connection: Connection, person_ids: Sequence[str]) -> None:
+        self._not_stored.difference_update(person_ids)
+        if self.whole:
+            rows.came_to(connection, self.index, self.unchanged + self.changed + len(person_ids))
+
+
+def _new_keys(description: Description) -> Iterator[tuple[MatchKey, ...]]:
+    """Keys of each entry of a record, leaving out what an earlier entry has."""
+    seen: set[bytes] = set()
+    for entry in entries(description):
+        keys = tuple(key for key in match_keys(entry) if key.input not in seen)
+        seen.update(key.input for key in keys)
+        yield keys
+
+
+def _refuse_vanishing(read: int, before: int, allowed: bool) -> None:
+    if not allowed and (read == 0 or read < before * VANISHING):
+        raise RecordsVanished(
+            f"only {read} people are in the records, {before} were before; if that is right, say so and run it again"
+        )
+
+
+def _record(terms: Terms, built: Built, at_ns: int) -> Record:
+    return Record(
+        Kind.INDEX_BUILT,
+        at_ns,
+        {
+            "epoch": terms.epoch,
+            "normaliser": terms.normaliser,
+            "families": terms.families,
+            "key_servers": terms.key_servers,
+            "people": built.people,
+            "changed": built.changed,
+            "removed": built.removed,
+            "refused": built.without_keys,
+        },
+    )
 
 
 def retire(engine: Engine, epoch: str) -> int:
@@ -305,9 +507,16 @@ def retire(engine: Engine, epoch: str) -> int:
 
     Returns:
         How many were removed.
+
+    Raises:
+        agency_node.store.index.IndexBusy: A job is at work on this node's index.
     """
-    with writing(engine) as connection:
-        return connection.execute(delete(index_meta).where(index_meta.c.epoch == epoch)).rowcount
+    with rows.only_job(engine):
+        with reading(engine) as connection:
+            old = rows.of_epoch(connection, epoch)
+        for one in old:
+            rows.clear(engine, one)
+    return len(old)
 
 
 class TokenIndex:
@@ -403,169 +612,3 @@ _NEWEST: Final = (
     .order_by(index_meta.c.built_at_ns.desc())
     .limit(1)
 )
-
-
-def _open(engine: Engine, terms: Terms, random: Callable[[int], bytes]) -> tuple[int, bytes, int]:
-    """Number and hash key of the index under these terms, made if need be, and how many people to expect."""
-    same = (
-        (index_meta.c.epoch == terms.epoch)
-        & (index_meta.c.key_servers == terms.key_servers)
-        & (index_meta.c.normaliser == terms.normaliser)
-        & (index_meta.c.families == terms.families)
-    )
-    with writing(engine) as connection:
-        # Another index of these people, if there is one, tells how many to expect.
-        expected = connection.execute(select(func.max(index_meta.c.people))).scalar() or 0
-        row = connection.execute(select(index_meta.c.id, index_meta.c.hash_key).where(same)).first()
-        if row is not None:
-            return row.id, row.hash_key, expected
-        hash_key = random(32)
-        made = connection.execute(
-            insert(index_meta).values(
-                epoch=terms.epoch,
-                normaliser=terms.normaliser,
-                families=terms.families,
-                key_servers=terms.key_servers,
-                state="building",
-                hash_key=hash_key,
-                watermark=0,
-                people=0,
-            )
-        )
-        key = made.inserted_primary_key
-    if key is None:
-        raise RuntimeError("SQLite gave no number to a new row")
-    return int(key[0]), hash_key, expected
-
-
-def _known(engine: Engine, index_id: int) -> dict[str, bytes]:
-    with reading(engine) as connection:
-        rows = connection.execute(
-            select(index_record.c.person_id, index_record.c.row_hash).where(
-                index_record.c.index_id == index_id, index_record.c.entry == 0
-            )
-        )
-        return {row.person_id: row.row_hash for row in rows}
-
-
-def _read(person: Person, hash_key: bytes, known: Mapping[str, bytes], found: _Pass) -> _Changed | None:
-    """Count one person, and say what to index anew."""
-    person_id = person.person_id
-    if person_id in found.seen:
-        raise ValueError("two rows of the agency's records carry one number")
-    found.seen.add(person_id)
-    described = person.described()
-    found.unreadable.update(described.unreadable)
-    description = described.description
-    row_hash = _keyed(hash_key, b"row", to_bytes(description))
-    rank = int.from_bytes(_keyed(hash_key, b"sample", person_id.encode()))
-    # A heap of the largest on top, by negated rank; ranks are 128 bits, so descriptions are never compared.
-    if len(found.smallest) < SAMPLE:
-        heapq.heappush(found.smallest, (-rank, description))
-    elif -rank > found.smallest[0][0]:
-        heapq.heapreplace(found.smallest, (-rank, description))
-    if known.get(person_id) == row_hash:
-        return None
-    return _Changed(person_id, row_hash, tuple(_new_keys(description)))
-
-
-def _new_keys(description: Description) -> Iterator[tuple[MatchKey, ...]]:
-    """Keys of each entry of a record, leaving out what an earlier entry has."""
-    seen: set[bytes] = set()
-    for entry in entries(description):
-        keys = tuple(key for key in match_keys(entry) if key.input not in seen)
-        seen.update(key.input for key in keys)
-        yield keys
-
-
-async def _store(engine: Engine, index_id: int, node_id: str, changed: Sequence[_Changed], tokens: Tokens) -> None:
-    if not changed:
-        return
-    keys = [key for one in changed for entry in one.entries for key in entry]
-    made = await tokens(keys) if keys else []
-    if len(made) != len(keys):
-        raise ValueError("there are not as many tokens as keys")
-    token_of = iter(made)
-    records: list[dict[str, object]] = []
-    rows: list[dict[str, object]] = []
-    with writing(engine) as connection:
-        _remove(connection, index_id, [one.person_id for one in changed])
-        record_id = connection.execute(select(func.max(index_record.c.id))).scalar() or 0
-        for one in changed:
-            for number, entry in enumerate(one.entries):
-                record_id += 1
-                records.append(
-                    {
-                        "id": record_id,
-                        "index_id": index_id,
-                        "person_id": one.person_id,
-                        "entry": number,
-                        "row_hash": one.row_hash,
-                    }
-                )
-                for key, token in zip(entry, token_of, strict=False):
-                    rows.append(
-                        {
-                            "tag": tag(token, node_id),
-                            "record_id": record_id,
-                            "family": _NUMBER[key.family],
-                            "token": token,
-                        }
-                    )
-        connection.execute(insert(index_record), records)
-        if rows:
-            connection.execute(insert(index_token), rows)
-
-
-def _remove(connection: Connection, index_id: int, person_ids: Sequence[str]) -> None:
-    for start in range(0, len(person_ids), 500):
-        some = person_ids[start : start + 500]
-        connection.execute(
-            delete(index_record).where(index_record.c.index_id == index_id, index_record.c.person_id.in_(some))
-        )
-
-
-def _refuse_vanishing(read: int, before: int, allowed: bool) -> None:
-    if not allowed and (read == 0 or read < before * VANISHING):
-        raise RecordsVanished(
-            f"only {read} people are in the records, {before} were before; if that is right, say so and run it again"
-        )
-
-
-def _without_keys(connection: Connection, index_id: int) -> int:
-    """How many people no key leads to."""
-    mine = index_record.c.index_id == index_id
-    everybody = select(func.count(index_record.c.person_id.distinct())).where(mine)
-    found = everybody.where(exists().where(index_token.c.record_id == index_record.c.id))
-    return int(connection.execute(everybody).scalar_one() - connection.execute(found).scalar_one())
-
-
-def _complete(connection: Connection, index_id: int, people: int, known_here: str, at_ns: int) -> None:
-    epoch = select(index_meta.c.epoch).where(index_meta.c.id == index_id).scalar_subquery()
-    connection.execute(delete(index_meta).where(index_meta.c.epoch == epoch, index_meta.c.id != index_id))
-    connection.execute(
-        update(index_meta)
-        .where(index_meta.c.id == index_id)
-        .values(state="complete", built_at_ns=at_ns, people=people, watermark=people, statistics=known_here)
-    )
-
-
-def _record(terms: Terms, built: Built, at_ns: int) -> Record:
-    return Record(
-        Kind.INDEX_BUILT,
-        at_ns,
-        {
-            "epoch": terms.epoch,
-            "normaliser": terms.normaliser,
-            "families": terms.families,
-            "key_servers": terms.key_servers,
-            "people": built.people,
-            "changed": built.changed,
-            "removed": built.removed,
-            "refused": built.without_keys,
-        },
-    )
-
-
-def _keyed(hash_key: bytes, *parts: bytes) -> bytes:
-    return hmac.new(hash_key, lp(*parts), sha256).digest()[:_HASH_BYTES]

@@ -231,7 +231,7 @@ class Statistics:
             value: Normalised.
             key: The key of the hashes; a secret of the node.
         """
-        return max(self.counts.get(field, {}).get(_hashed(field, value, key), 1) - 1, 0)
+        return max(self.counts.get(field, {}).get(hashed(field, value, key), 1) - 1, 0)
 
     def frequency(self, field: str, value: str, key: bytes, prior: "Prior") -> float:
         """The share of other people who have this value.
@@ -294,7 +294,8 @@ def _count(value: object) -> int:
     return value
 
 
-def _hashed(field: str, value: str, key: bytes) -> str:
+def hashed(field: str, value: str, key: bytes) -> str:
+    """The keyed hash under which a value is counted, hexadecimal: HMAC-SHA256 (RFC 2104), shortened."""
     return hmac.digest(key, lp(b"accord frequency v1", field.encode(), value.encode()), "sha256")[:_HASH_BYTES].hex()
 
 
@@ -316,7 +317,7 @@ def statistics(descriptions: Iterable[Description], seed: int, key: bytes) -> St
     totals: dict[str, int] = {}
     for field in COUNTED:
         values = Counter(value for record in records if (value := str(getattr(record, field))))
-        counts[field] = {_hashed(field, value, key): count for value, count in values.items() if count > 1}
+        counts[field] = {hashed(field, value, key): count for value, count in values.items() if count > 1}
         totals[field] = values.total()
     chooser = random.Random(seed)  # noqa: S311 - a sample for an estimate, no secret
     seen = {field: [0] * levels for field, levels in FIELDS.items()}

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from accord.reasons import Problem
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """The last of them: a file that has it needs none."""
 BUSY_S: Final = 30
 """How long a transaction waits for another process's, in seconds."""

@@ -134,6 +134,8 @@ index_meta: Final = Table(
     Column("watermark", Integer, nullable=False, comment="rows read by the pass under way, or by the last one"),
     Column("people", Integer, nullable=False, comment="people indexed by the newest full pass"),
     Column("statistics", String, comment="what scoring needs, as JSON"),
+    Column("passes", Integer, nullable=False, server_default="0", comment="full passes begun so far"),
+    Column("changed_to", String, comment="newest time of change among the records read; null when they tell none"),
     UniqueConstraint("epoch", "normaliser", "families", "key_servers"),
 )
 """One row for each index: two while the linkage keys are being changed."""
@@ -146,6 +148,7 @@ index_record: Final = Table(
     Column("person_id", String, nullable=False, comment="the agency's own record number"),
     Column("entry", Integer, nullable=False, comment="0 for the record as it stands; more for earlier names"),
     Column("row_hash", LargeBinary, nullable=False, comment="16 bytes, keyed"),
+    Column("seen", Integer, nullable=False, server_default="0", comment="the newest pass that found the person"),
     UniqueConstraint("index_id", "person_id", "entry"),
 )
 """One row for each indexed description; the description itself is not kept."""

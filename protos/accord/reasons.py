@@ -260,6 +260,16 @@ REASONS: Final[Mapping[str, Reason]] = {
     "INDEX_MISSING": Reason(
         FAILED_PRECONDITION, "This node has no complete index of its people", "Build it: accord-node index."
     ),
+    "INDEX_BUSY": Reason(
+        ABORTED,
+        "Another job is at work on this node's index",
+        "Let it end; how far it is, says: accord-node index --status.",
+    ),
+    "INDEX_INTERRUPTED": Reason(
+        ABORTED,
+        "The index was interrupted",
+        "Nothing is lost: run the same command again, it goes on where it was.",
+    ),
     "MAPPING_INVALID": Reason(
         FAILED_PRECONDITION,
         "The mapping to the agency's records does not fit",

@@ -23,6 +23,7 @@ from agency_node.index import (
     IndexState,
     Progress,
     RecordsVanished,
+    Stage,
     Terms,
     TokenIndex,
     build,
@@ -45,6 +46,7 @@ class Row:
     person_id: str
     description: Description
     unreadable: tuple[str, ...] = ()
+    changed_at: str = ""
 
     def described(self) -> "Row":
         return self
@@ -469,13 +471,18 @@ def test_what_could_not_be_read_is_counted_and_never_shown(store: Engine) -> Non
 
 def test_progress_is_told_after_every_batch(store: Engine) -> None:
     """A bar that moves; on the first run it does not know how long it is."""
+    count = 2 * BATCH + 1
+    ends = [Stage.REMOVING, Stage.MEASURING]
     first: list[Progress] = []
-    run(store, agency(2 * BATCH + 1), seen=first)
+    run(store, agency(count), seen=first)
     second: list[Progress] = []
-    run(store, agency(2 * BATCH + 1), seen=second)
+    run(store, agency(count), seen=second)
 
-    assert [Progress(50, 0, 50), Progress(100, 0, 100), Progress(101, 0, 101)] == first
-    assert [Progress(101, 101, 0)] == second
+    assert [
+        *(Progress(done, 0, done) for done in (BATCH, 2 * BATCH, count)),
+        *(Progress(count, 0, count, stage) for stage in ends),
+    ] == first
+    assert [Progress(count, count, 0), *(Progress(count, count, 0, stage) for stage in ends)] == second
 
 
 # ---- statistics ----------------------------------------------------------------------------------------
