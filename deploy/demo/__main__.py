@@ -29,7 +29,8 @@ from deploy.demo.processes import BESIDE, DidNotStart, Processes, Stopped
 from deploy.demo.story import Step, Teller
 
 OUTCOME: Final = "ACCORD_DEMO_JSON"
-PEOPLE: Final = 300
+PEOPLE: Final = 2_000
+"""How many people the county has, unless somebody says otherwise."""
 WIDEST: Final = 110
 SIGN_IN_AGAIN_S: Final = 1_800.0
 """How often the social worker's sign-in is renewed while everything stays, seconds."""
@@ -96,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description="Tell the story of one family.")
     parser.add_argument("--stay", action="store_true", help="keep everything running afterwards, until Ctrl-C")
+    parser.add_argument("--people", type=_people, default=PEOPLE, help=f"size of the county (default {PEOPLE})")
     chosen = parser.parse_args(arguments)
     console = Console(highlight=False)
     console = Console(highlight=False, width=min(console.width, WIDEST))
@@ -110,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
             with processes:
                 at = federation.design(folder)
                 try:
-                    _demonstrate(at, processes, console, told)
+                    _demonstrate(at, chosen.people, processes, console, told)
                 except (CommandFailed, DidNotStart) as problem:
                     told.failure = str(problem)
                     console.print(told.failure, style="red", markup=False)
@@ -124,17 +126,23 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def _demonstrate(at: Federation, processes: Processes, console: Console, told: Told) -> None:
+def _people(text: str) -> int:
+    if not text.isdecimal() or not county.SMALLEST <= int(text) <= county.LARGEST:
+        raise argparse.ArgumentTypeError(f"say a number between {county.SMALLEST} and {county.LARGEST}")
+    return int(text)
+
+
+def _demonstrate(at: Federation, people: int, processes: Processes, console: Console, told: Told) -> None:
     now = datetime.now(UTC)
     with told.phase("found", console, "Founding the federation: everybody makes keys, the operator lets them in"):
         federation.found(at, processes)
-    with told.phase("records", console, f"Inventing a county of {PEOPLE} people and three agencies' records"):
-        grown = county.generate(people=PEOPLE, as_of=now.date())
+    with told.phase("records", console, f"Inventing a county of {people} people and {len(AGENCIES)} agencies' records"):
+        grown = county.generate(people=people, as_of=now.date())
         federation.furnish(at, grown, int(time.time()))
     with told.phase("centre", console, "Starting the broker, and the steward that keeps the second key"):
         federation.start_centre(at, processes)
     with told.phase("indexes", console, "Each agency makes an index of its own records, with no name in it"):
-        columns = (TextColumn("    {task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("    {task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             tasks = {agency: bar.add_task(agency, total=None) for agency in AGENCIES}
             federation.build_indexes(

@@ -25,7 +25,7 @@ from deploy.demo.processes import Finished, Processes
 NAME: Final = "midshire"
 POLICIES: Final = Path(__file__).resolve().parents[2] / "policies"
 ASKER: Final = "social-care"
-AGENCIES: Final = ("housing", "police", "social-care")
+AGENCIES: Final = tuple(sorted(county.AGENCIES))
 TOKEN_LIFE_S: Final = 3_600
 """Life of a sign-in, seconds; the longest that a node accepts unless it is told otherwise."""
 HOST: Final = "localhost"

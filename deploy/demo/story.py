@@ -1,7 +1,8 @@
 """The story of one family, told with real processes, and the judgement of each step by what was observed.
 
     refused without an agreement -> answered with one -> a family nobody knows stays unknown -> a killed node is
-    "not reached" -> withdrawn means refused -> a child at risk is another matter -> the ledgers hold -> tampering shows
+    "not reached" -> withdrawn means refused -> a child at risk is another matter -> many know this family, and not of
+    each other -> the ledgers hold -> tampering shows
 
 Telling and judging are apart: `tell` runs the programs and gathers what can be seen from outside (exit codes, the
 answers that were kept, records in ledgers, bytes on disk); each `judge_...` function decides from that alone whether
@@ -11,9 +12,9 @@ its step holds, so a test can hand it a false observation and see it refused.
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,14 @@ from deploy.demo.federation import AGENCIES, ASKER, Federation
 from deploy.demo.processes import Finished, Processes
 
 OTHERS: Final = tuple(agency for agency in AGENCIES if agency != ASKER)
+SENSITIVE: Final = frozenset(one for one in OTHERS if federation.agency_row(one)["sensitivity"] == "sensitive_service")
+"""Services that early help does not reach, whatever the family agreed: their very name tells something."""
+EARLY_HELP: Final[Mapping[str, str]] = {one: "REFUSED" if one in SENSITIVE else "ANSWERED" for one in OTHERS}
+"""What becomes of a question for early help under the family's agreement."""
+REACHED: Final = tuple(one for one in OTHERS if one not in SENSITIVE)
 QUESTION: Final = "agency.contact"
+WINDOW: Final = timedelta(days=1096)
+"""How far back QUESTION looks, as data/questions/agency.contact.yaml says."""
 _NUMBER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A number as RFC 9562 section 5.7 writes it (UUID version 7)."""
 
@@ -68,7 +76,12 @@ class Asked:
 
     def codes(self) -> frozenset[str]:
         """Codes of every refusal."""
-        return frozenset(denial["code"] for row in self.reply.get("agencies", []) for denial in row["denials"])
+        return frozenset(code for codes in self.refusals().values() for code in codes)
+
+    def refusals(self) -> dict[str, frozenset[str]]:
+        """Agency -> codes of its refusals, of those that refused."""
+        rows = self.reply.get("agencies", [])
+        return {row["agency"]: frozenset(one["code"] for one in row["denials"]) for row in rows if row["denials"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,19 @@ class Step:
     question_ms: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What one agency has written down about one person.
+
+    Attributes:
+        recent: Contact in the time that the question looks back.
+        otherwise: Under another surname, or at another address or none, than they have now.
+    """
+
+    recent: bool
+    otherwise: bool
+
+
 def _verdict(seen: str, checks: Mapping[str, bool]) -> Verdict:
     """Holds when every check does; otherwise the detail names those that do not."""
     wrong = [words for words, holds in checks.items() if not holds]
@@ -120,20 +146,13 @@ def judge_refused(asked: Asked, received_before: Mapping[str, int], received_aft
         received_before: Agency -> RECEIVED records in its own ledger before.
         received_after: The same, after.
     """
-    rows = asked.reply.get("agencies", [])
-    cured = bool(rows) and all(
-        denial["cure"] and " ".join(denial["cure"].split()) in _one_line(asked.screen)
-        for row in rows
-        for denial in row["denials"]
-    )
     return _verdict(
         f"exit code {asked.code}, {_said(asked)}, {', '.join(sorted(asked.codes()))}; no node heard of it",
         {
-            "both other agencies stand in the reply": set(asked.deliveries()) == set(OTHERS),
-            "every agency was refused": set(asked.deliveries().values()) == {"REFUSED"},
+            "every other agency was refused": asked.deliveries() == dict.fromkeys(OTHERS, "REFUSED"),
             "the exit code is 3": asked.code == 3,
-            "AGREEMENT_MISSING is among the codes": "AGREEMENT_MISSING" in asked.codes(),
-            "the cure stands on the screen": cured,
+            "each was refused because AGREEMENT_MISSING": _refused_all(asked, "AGREEMENT_MISSING"),
+            "every cure stands on the screen": _cured(asked),
             "no node's ledger has a new question": set(received_before) == set(AGENCIES)
             and received_before == received_after,
         },
@@ -141,7 +160,7 @@ def judge_refused(asked: Asked, received_before: Mapping[str, int], received_aft
 
 
 def judge_answered(asked: Asked, numbers: Sequence[str], people: int) -> Verdict:
-    """With an agreement everybody answers, and at least one yes says how recent it is and whom to ring.
+    """With an agreement all but the sensitive services answer, and a yes says how recent it is and whom to ring.
 
     Args:
         asked: The question.
@@ -159,9 +178,12 @@ def judge_answered(asked: Asked, numbers: Sequence[str], people: int) -> Verdict
         f"exit code {asked.code}, {_said(asked)}, {yes} times yes, {len(useful)} with how recent and whom to ring",
         {
             "each person's agreement has a number": len(set(numbers)) == people,
-            "both other agencies answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
-            "the exit code is 0": asked.code == 0,
-            "there is an answer for each person from each agency": len(asked.answers()) == people * len(OTHERS),
+            "every agency that may be asked answered, and no other": asked.deliveries() == EARLY_HELP,
+            "a sensitive service is refused for what it is": set(asked.refusals()) == SENSITIVE
+            and asked.codes() <= {"SENSITIVE_SERVICE"},
+            "every cure stands on the screen": not SENSITIVE or _cured(asked),
+            "the exit code tells whether somebody was left out": asked.code == (6 if SENSITIVE else 0),
+            "there is an answer for each person from each of them": len(asked.answers()) == people * len(REACHED),
             "a yes says how recent and whom to ring": len(useful) >= 1,
         },
     )
@@ -193,10 +215,10 @@ def judge_blind(
         f"exit code {asked.code}, {_said(asked)}, every answer no; {where or 'nothing'} found in {searched} files;"
         f" planted names found {len(planted)} times, Jamie in the police's records {len(known)} times",
         {
-            "both other agencies answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
+            "every other agency answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
             "every answer is no": bool(answers) and set(answers.values()) == {"NO"},
             "the exit code is 0": asked.code == 0,
-            "both nodes were really asked": all(received.get(agency, 0) == 1 for agency in OTHERS),
+            "every node was really asked": all(received.get(agency, 0) == 1 for agency in OTHERS),
             "both key servers really worked": all(evaluations.get(one, 0) > 0 for one in ("broker", "steward")),
             "files were searched": searched >= 5,
             f"no process wrote down who it was ({where})": not learned,
@@ -216,7 +238,7 @@ def judge_not_reached(killed_code: int, during: Asked, after: Asked, killed: str
         after: The question after it came back.
         killed: Which agency's node.
     """
-    others = [agency for agency in OTHERS if agency != killed]
+    others = [agency for agency in REACHED if agency != killed]
     said_no = [one for one in during.answers() if one[0] == killed]
     return _verdict(
         f"while it was gone: exit code {during.code}, {_said(during)}; back again: exit code {after.code},"
@@ -227,7 +249,8 @@ def judge_not_reached(killed_code: int, during: Asked, after: Asked, killed: str
             "nothing is said in its name": not said_no and killed in during.deliveries(),
             "the others answered": all(during.deliveries().get(agency) == "ANSWERED" for agency in others),
             "the exit code is 6": during.code == 6,
-            "back again it answers": after.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
+            "nobody else was addressed": set(during.deliveries()) == set(REACHED),
+            "back again it answers": after.deliveries() == dict.fromkeys(REACHED, "ANSWERED"),
             "the exit code is then 0": after.code == 0,
         },
     )
@@ -250,7 +273,7 @@ def judge_withdrawn(
             "the withdrawal was taken": withdrawal.code == 0,
             "every agency was refused": asked.deliveries() == dict.fromkeys(OTHERS, "REFUSED"),
             "the exit code is 3": asked.code == 3,
-            "AGREEMENT_WITHDRAWN is among the codes": "AGREEMENT_WITHDRAWN" in asked.codes(),
+            "each was refused because AGREEMENT_WITHDRAWN": _refused_all(asked, "AGREEMENT_WITHDRAWN"),
             "no node's ledger has a new question": set(received_before) == set(AGENCIES)
             and received_before == received_after,
         },
@@ -263,10 +286,37 @@ def judge_protective(asked: Asked) -> Verdict:
     return _verdict(
         f"exit code {asked.code}, {_said(asked)}, relying on {', '.join(sorted(set(relied.values())))}",
         {
-            "both other agencies answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
+            "every other agency answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
             "the exit code is 0": asked.code == 0,
             "no agreement was relied on": bool(relied) and "agreement_service" not in relied.values(),
             "somebody says yes": "YES" in asked.answers().values(),
+        },
+    )
+
+
+def judge_known(asked: Asked, truth: Mapping[tuple[str, str], Known]) -> Verdict:
+    """Who knows this family is said as the agencies' own records have it, whatever name or address they have.
+
+    Args:
+        asked: The question.
+        truth: (agency, person) -> what that agency wrote down; nothing for somebody it does not know.
+    """
+    answers = asked.answers()
+    said_yes = {one for one, word in answers.items() if word == "YES"}
+    wanted = {one for one, known in truth.items() if known.recent}
+    otherwise = {one for one in wanted if truth[one].otherwise}
+    agencies = {agency for agency, _ in said_yes}
+    return _verdict(
+        f"exit code {asked.code}, {len(agencies)} of {len(OTHERS)} agencies know somebody of the family,"
+        f" {len(said_yes)} times yes, {len(otherwise & said_yes)} of them under another name or at another address",
+        {
+            "every other agency answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
+            "the exit code is 0": asked.code == 0,
+            f"whoever is known is found ({_pairs(wanted - said_yes)})": wanted <= said_yes,
+            f"nobody else is ({_pairs(said_yes - wanted)})": said_yes <= wanted,
+            "most agencies know somebody": len(agencies) * 2 > len(OTHERS),
+            "a sensitive service is among them": not SENSITIVE or bool(SENSITIVE & agencies),
+            "somebody is found under another name or at another address": bool(otherwise & said_yes),
         },
     )
 
@@ -338,8 +388,27 @@ def judge_learned(learned: Sequence[Hit], searched: int, known: Sequence[Hit]) -
     )
 
 
+def _refused_all(asked: Asked, code: str) -> bool:
+    refusals = asked.refusals()
+    return set(refusals) == set(OTHERS) and all(code in codes for codes in refusals.values())
+
+
+def _cured(asked: Asked) -> bool:
+    """Whether what can be done about every refusal stands on the screen."""
+    screen = _one_line(asked.screen)
+    cures = [denial["cure"] for row in asked.reply.get("agencies", []) for denial in row["denials"]]
+    return bool(cures) and all(cure and " ".join(cure.split()) in screen for cure in cures)
+
+
 def _said(asked: Asked) -> str:
-    return ", ".join(f"{agency} {delivery}" for agency, delivery in sorted(asked.deliveries().items())) or "no reply"
+    """What became of the question: "ANSWERED by health, housing; REFUSED by drug-alcohol"."""
+    found = asked.deliveries()
+    by_word = {word: sorted(one for one in found if found[one] == word) for word in sorted(set(found.values()))}
+    return "; ".join(f"{word} by {', '.join(agencies)}" for word, agencies in by_word.items()) or "no reply"
+
+
+def _pairs(found: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{ref} at {agency}" for agency, ref in sorted(found)) or "none"
 
 
 def _one_line(screen: str) -> str:
@@ -389,6 +458,7 @@ class Teller:
             ("node_killed_not_reached", "A computer fails", self._killed),
             ("withdrawn_refused", "The agreement is withdrawn", self._withdrawn),
             ("s47_without_agreement", "A child at risk", self._protective),
+            ("known_by_many", "Who knows this family", self._known),
             ("centre_never_learned", "What the middle knows", self._learned),
             ("ledger_verified", "The auditor comes", self._ledgers),
             ("tamper_detected", "Somebody changes the past", self._tampered),
@@ -415,9 +485,7 @@ class Teller:
         )
         before = self._received()
         asked = self._ask("family-early-help", self._family("early_help"))
-        self._say(
-            "Nothing left social care but a refused question. The police and the council's housing heard nothing."
-        )
+        self._say("Nothing left social care but a refused question. No other agency heard anything of it.")
         return judge_refused(asked, before, self._received())
 
     def _answered(self) -> Verdict:
@@ -428,14 +496,17 @@ class Teller:
             words += ["--responder", agency]
         recorded = self._node(words)
         self.numbers = _NUMBER.findall(recorded.out)
-        self._say("The same question again:")
+        self._say(
+            "The same question again. A service whose very name tells something about a person is not asked for early"
+            " help, and says what to do instead:"
+        )
         asked = self._ask("family-early-help", self._family("early_help"))
         return judge_answered(asked, self.numbers, len(self._people()))
 
     def _blind(self) -> Verdict:
         self._say(
-            "The Okonjo-Reyes family moved here. A neighbour rang; neither the police nor housing have heard of"
-            " them. Will asking make them known?"
+            "The Okonjo-Reyes family moved here. A neighbour rang; no agency has heard of them. Will asking make them"
+            " known?"
         )
         received, evaluations = self._received(), self._evaluations()
         strangers = [_typed(person, self.today) for person in self.county.strangers]
@@ -458,10 +529,11 @@ class Teller:
     def _killed(self) -> Verdict:
         self._say("The council's housing computer loses power in the middle of the day. Somebody asks meanwhile.")
         code = self.processes.kill("housing")
-        during = self._ask("family-early-help", self._family("early_help"))
+        question = self._family("early_help") | {"agencies": list(REACHED)}
+        during = self._ask("family-reached", question)
         self._say("Not reached is not no: ask again later. The computer comes back:")
         federation.start_nodes(self.at, self.processes, ("housing",))
-        after = self._ask("family-early-help", self._family("early_help"))
+        after = self._ask("family-reached", question)
         return judge_not_reached(code, during, after, "housing")
 
     def _withdrawn(self) -> Verdict:
@@ -478,6 +550,27 @@ class Teller:
             " anew, with its own reason, and does not need the family's agreement."
         )
         return judge_protective(self._ask("family-enquiry", self._family("s47_enquiry")))
+
+    def _known(self) -> Verdict:
+        self._say(
+            "Each agency has seen a piece of this family, and none of them knows of the others: some under a former"
+            " name, some at an old address, one of them a service that must not be named lightly. Now the strategy"
+            " meeting sees who knows whom, and since when:"
+        )
+        asked = self._ask("family-picture", self._family("s47_enquiry"))
+        return judge_known(asked, self._truth())
+
+    def _truth(self) -> dict[tuple[str, str], Known]:
+        """What the agencies have written down about the family: the county was made so."""
+        truth = {}
+        for agency in OTHERS:
+            for number, person in enumerate(self._persons(), 1):
+                held = self.county.record(agency, person)
+                if held is not None:
+                    recent = not held.shielded and self.county.as_of - held.contacts[-1].on <= WINDOW
+                    otherwise = (held.last_name, held.address) != (person.last_name, person.address)
+                    truth[agency, f"s{number}"] = Known(recent, otherwise)
+        return truth
 
     def _learned(self) -> Verdict:
         self._say("After all this, do the broker and the steward in the middle know whom the questions were about?")
@@ -562,7 +655,7 @@ class Teller:
     def _inquiry(self, purpose: str, people: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         told: dict[str, Any] = {"question": QUESTION, "purpose": purpose, "case": "CF-1042", "people": list(people)}
         if purpose == "s47_enquiry":
-            return told | {"need_tier": 4, "significant_harm": True, "necessity": "assess_risk"}
+            return told | {"need_tier": 4, "significant_harm": True, "public_task": True, "necessity": "assess_risk"}
         return told | {"need_tier": 2}
 
     # -- Observing ----------------------------------------------------------------------------------------------------
