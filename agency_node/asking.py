@@ -22,7 +22,7 @@ from accord import canonical, receipt, sealing, signing, slot, statement
 from accord.agreement import Agreement, BadAgreement, Binding, committed, parse_agreement
 from accord.answer import AgencyAnswer, Contact, SlotAnswer
 from accord.canonical import Json, NotCanonical, decode_object, lp, sha256
-from accord.catalogue import Catalogue, Claim, Question
+from accord.catalogue import ANY, FEWEST_COMPOSED, FEWEST_FOR_FAMILY, Catalogue, Claim, Question
 from accord.directory import Directory
 from accord.identity import (
     FAMILIES,
@@ -57,6 +57,43 @@ class TooLittleToGoOn(Problem):
         """Say which person."""
         self.field = ref
         super().__init__(f"person {ref.removeprefix('s')} of the question")
+
+
+class NoFamily(Problem):
+    """A question about a family as a whole is left with one person, and its answer would be that person's.
+
+    Attributes:
+        field: Always `people`.
+        cure: What can be asked instead.
+    """
+
+    reason = "BAD_REQUEST"
+
+    def __init__(self) -> None:
+        """Say what it takes."""
+        self.field = "people"
+        self.cure = (
+            "Name at least two people of whom enough is known (a full date of birth, a postcode or an earlier surname"
+            " helps); or ask about the one person with agency.contact."
+        )
+        super().__init__("a family is two people or more")
+
+
+class TooFewAgencies(Problem):
+    """A question whose answers are put together goes to one agency, and the answer would be that agency's own.
+
+    Attributes:
+        field: Always `agencies`.
+        cure: What can be asked instead.
+    """
+
+    reason = "BAD_REQUEST"
+
+    def __init__(self) -> None:
+        """Say what it takes."""
+        self.field = "agencies"
+        self.cure = f"Ask at least {FEWEST_COMPOSED} agencies, or ask the one agency with family.known."
+        super().__init__("of one agency no answer is put together")
 
 
 class UnknownQuestion(Problem):
@@ -180,7 +217,8 @@ class AgencyOutcome:
         title: Its name for people.
         gateway: Under what it was asked.
         delivery: ANSWERED, REFUSED or NOT_REACHED.
-        answers: One for each person asked about, in order; empty unless answered.
+        answers: One for each person of the inquiry, in order, cannot say for those left out; about a family as a whole
+            the same for everybody. Empty unless answered, and where answers are put together.
         contacts: Whom to ring, where the agency said so.
         as_of_ns: How old its records were; 0 unless answered.
         denials: Why it was not asked.
@@ -203,12 +241,14 @@ class Outcome:
     Attributes:
         query_id: Identifier.
         question: The catalogue's entry.
-        people: How many were asked about.
+        people: How many the inquiry names.
         agencies: One for each addressed agency.
         kind: RELEASED, REFUSED, REPLAYED or REPLAY_REFUSED.
         ledger_index: Where the record stands in the broker's ledger.
         record: The record.
         receipt: Its proof.
+        left_out: References of the people of whom too little is known to ask about them.
+        together: The one answer that the broker put together, as the ledger has it; empty where each agency's is shown.
     """
 
     query_id: str
@@ -219,6 +259,13 @@ class Outcome:
     ledger_index: int
     record: bytes
     receipt: str
+    left_out: tuple[str, ...] = ()
+    together: str = ""
+
+    @property
+    def word(self) -> str:
+        """The one answer for everybody who was meant: no is not said of a family of which somebody was left out."""
+        return answers.CANNOT_SAY if self.together == answers.NO and self.left_out else self.together
 
     @property
     def answered(self) -> int:
@@ -281,9 +328,15 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A question ready to be sent, and what is needed to check its reply."""
+    """A question ready to be sent, and what is needed to check its reply.
+
+    Attributes:
+        refs: Who of the inquiry each person asked about is; to everybody else they are s1, s2 and so on. Where somebody
+            of whom too little is known is left out, the two differ.
+    """
 
     inquiry: Inquiry
+    refs: tuple[str, ...]
     question: Question
     core: statement.Core
     signed: statement.SignedStatement
@@ -302,6 +355,31 @@ class Tokenised:
     tags: tuple[bytes, ...] = field(repr=False)
 
 
+def sent(people: Sequence[Person]) -> tuple[Description, ...]:
+    """What may be sent of each: a protected address is left out, and so is everybody's who lives at it.
+
+    A holder of one person sees what was sent of that person; the sister's address would give the refuge away.
+    """
+    hidden = [one.description for one in people if one.protected]
+    return tuple(
+        without_address(one.description)
+        if one.protected or any(_same_home(one.description, other) for other in hidden)
+        else one.description
+        for one in people
+    )
+
+
+def _same_home(one: Description, other: Description) -> bool:
+    if other.postcode and other.postcode in (one.postcode, *one.former_postcodes):
+        return True
+    return bool(other.street) and (one.number, one.street) == (other.number, other.street)
+
+
+def enough(people: Sequence[Person]) -> tuple[bool, ...]:
+    """Of whom enough is known to be asked about, once what may not be sent is left out."""
+    return tuple(enough_to_go_on(match_keys(one)) for one in sent(people))
+
+
 async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, ...]:
     """Derive every person's tokens and subject tags.
 
@@ -316,13 +394,13 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
     epoch = asker.directory.epoch
     if (epoch.normaliser, epoch.families) != (NORMALISER_DIGEST, FAMILY_SET_DIGEST):
         raise WrongEpoch("the directory names another normaliser or family set than this software has")
-    sent = [without_address(one.description) if one.protected else one.description for one in people]
-    keys = [match_keys(one) for one in sent]
+    told = sent(people)
+    keys = [match_keys(one) for one in told]
     for number, found in enumerate(keys, 1):
         if not enough_to_go_on(found):
             raise TooLittleToGoOn(f"s{number}")
     # From what is sent, not from what is known: a tag over a protected address would let its holder try addresses.
-    tags_wanted = [subject_keys(one) for one in sent]
+    tags_wanted = [subject_keys(one) for one in told]
     tokens = iter(await asker.tokens([key for found in keys for key in found]))
     tags = iter(await asker.subject_tokens([key for found in tags_wanted for key in found]))
     return tuple(
@@ -332,8 +410,24 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
             tuple((key.family, next(tokens)) for key in found),
             tuple(next(tags) for _ in wanted),
         )
-        for person, description, found, wanted in zip(people, sent, keys, tags_wanted, strict=True)
+        for person, description, found, wanted in zip(people, told, keys, tags_wanted, strict=True)
     )
+
+
+def _able(inquiry: Inquiry, question: Question) -> dict[str, Person]:
+    """The people who can be asked about, by their reference in the inquiry; the others are left out.
+
+    Raises:
+        TooLittleToGoOn: Nobody can.
+        NoFamily: One person can, and the question is about a family as a whole.
+    """
+    known = enough(inquiry.people)
+    able = {f"s{number}": one for number, one in enumerate(inquiry.people, 1) if known[number - 1]}
+    if not able:
+        raise TooLittleToGoOn("s1")
+    if question.of_family and len(able) < FEWEST_FOR_FAMILY:
+        raise NoFamily
+    return able
 
 
 async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) -> Prepared:
@@ -349,7 +443,9 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
         UnknownQuestion: The catalogue has no such question.
         UnknownPurpose: It has no such purpose.
         UnknownAgency: The directory has no such agency.
-        TooLittleToGoOn: A description gives too few keys.
+        TooLittleToGoOn: Nobody's description gives enough keys.
+        NoFamily: A question about a family is left with one person.
+        TooFewAgencies: Answers would be put together of one agency's.
     """
     question = asker.catalogue.questions.get(inquiry.question)
     if question is None:
@@ -357,7 +453,10 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
     if inquiry.purpose not in asker.catalogue.purposes:
         raise UnknownPurpose(asker.catalogue.purposes)
     targets = _targets(asker, inquiry, question)
-    people = await tokenise(asker, inquiry.people)
+    if question.composition == ANY and len(targets) < FEWEST_COMPOSED:
+        raise TooFewAgencies
+    able = _able(inquiry, question)
+    people = await tokenise(asker, tuple(able.values()))
     now_ns = asker.now_ns()
     held = await _relied_on(asker, inquiry, targets, people, caller_token, now_ns)
     reply_key = X25519PrivateKey.generate()
@@ -404,7 +503,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
         ],
     )
     digest = statement.digest(signed.core, sha256(signed.broker_part), signed.node_digests)
-    return Prepared(inquiry, question, core, signed, digest, reply_key, request)
+    return Prepared(inquiry, tuple(able), question, core, signed, digest, reply_key, request)
 
 
 async def ask(asker: Asker, inquiry: Inquiry, caller_token: str, role: str, send: Send) -> Outcome:
@@ -453,6 +552,8 @@ def check(asker: Asker, prepared: Prepared, response: broker_pb2.AskResponse) ->
     if sorted(expected) != [row.agency for row in response.rows] or sorted(recorded) != sorted(expected):
         raise BadReply("the reply leaves out an agency or names one that was not asked")
     agencies = tuple(_row(asker, prepared, row, recorded[row.agency]) for row in response.rows)
+    together = _together(prepared, response, body, agencies)
+    named = [f"s{number}" for number in range(1, len(prepared.inquiry.people) + 1)]
     return Outcome(
         query_id=prepared.core.query_id,
         question=prepared.question,
@@ -462,7 +563,39 @@ def check(asker: Asker, prepared: Prepared, response: broker_pb2.AskResponse) ->
         ledger_index=proved.index,
         record=record,
         receipt=response.receipted.receipt,
+        left_out=tuple(ref for ref in named if ref not in prepared.refs),
+        together=together,
     )
+
+
+_WORDS: Final = {
+    common_pb2.ANSWER_UNSPECIFIED: "",
+    common_pb2.ANSWER_YES: answers.YES,
+    common_pb2.ANSWER_NO: answers.NO,
+    common_pb2.ANSWER_CANNOT_SAY: answers.CANNOT_SAY,
+}
+
+
+def _together(
+    prepared: Prepared, response: broker_pb2.AskResponse, body: Mapping[str, Json], agencies: Sequence[AgencyOutcome]
+) -> str:
+    """The answer that the broker put together: that of the ledger, and one that these agencies can have come to.
+
+    Whether an agency said yes is not seen here. The digests of the signed answers stand in the record, so that a broker
+    that makes a yes of noes is found out by whoever is shown the answers (T-AUD-11).
+    """
+    word = _WORDS.get(response.composed)
+    if word is None or word != body.get("composed", ""):
+        raise BadReply("the answer put together is not the one in the ledger")
+    delivered = [one.delivery == "ANSWERED" for one in agencies]
+    wanted = prepared.question.composition == ANY and body.get("kind") in {"RELEASED", "REPLAYED"}
+    if wanted != bool(word):
+        raise BadReply("an answer was put together where none should be, or is missing")
+    if word == answers.NO and not all(delivered):
+        raise BadReply("no was said for agencies that did not answer")
+    if word in {answers.YES, answers.NO} and sum(delivered) < FEWEST_COMPOSED:
+        raise BadReply("an answer was put together of too few")
+    return word
 
 
 _DELIVERIES: Final = {
@@ -477,14 +610,22 @@ def _row(asker: Asker, prepared: Prepared, row: broker_pb2.AgencyRow, recorded: 
     if delivery is None or recorded.get("delivery") != delivery:
         raise BadReply("a row's delivery is unknown or not the one in the ledger")
     agency = asker.directory.agency(row.agency)
+    who = {f"s{number}": ref for number, ref in enumerate(prepared.refs, 1)}
     outcome = AgencyOutcome(
         row.agency,
         agency.title,
         row.gateway,
         delivery,
-        denials=tuple(Denied(one.code, one.reason, one.cure, one.contact, one.subject_ref) for one in row.denials),
+        denials=tuple(
+            Denied(one.code, one.reason, one.cure, one.contact, who.get(one.subject_ref, one.subject_ref))
+            for one in row.denials
+        ),
     )
     if delivery != "ANSWERED":
+        return outcome
+    if prepared.question.composition == ANY:
+        if row.signed_answer or not recorded.get("answer"):
+            raise BadReply("an agency's own answer is shown beside one put together, or is not in the ledger")
         return outcome
     if recorded.get("answer") != sha256(row.signed_answer).hex():
         raise BadReply("an answer is not the one in the ledger")
@@ -492,11 +633,14 @@ def _row(asker: Asker, prepared: Prepared, row: broker_pb2.AgencyRow, recorded: 
     asked = (prepared.digest, prepared.core.query_id, prepared.question.id, prepared.question.version)
     if (given.statement, given.query_id, given.question, given.question_version) != asked:
         raise BadReply("an agency's answer is to another question")
-    refs = [f"s{number}" for number in range(1, len(prepared.inquiry.people) + 1)]
+    if prepared.question.of_family:
+        given.of_family()
+    said = {ref: replace(given.slot(sent_as), ref=ref) for sent_as, ref in who.items()}
+    named = [f"s{number}" for number in range(1, len(prepared.inquiry.people) + 1)]
     return replace(
         outcome,
-        answers=tuple(given.slot(ref) for ref in refs),
-        contacts=_contacts(prepared, given),
+        answers=tuple(said.get(ref, SlotAnswer(ref, answers.CANNOT_SAY)) for ref in named),
+        contacts=tuple(replace(one, ref=who[one.ref]) for one in _contacts(prepared, given) if one.ref in who),
         as_of_ns=given.as_of_ns,
     )
 

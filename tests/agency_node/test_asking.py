@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
 
+from accord import answer as answers
 from accord import sealing, statement
 from accord.agreement import GIVEN, Agreement, Binding
-from accord.answer import SlotAnswer
+from accord.answer import AgencyAnswer, SlotAnswer
 from accord.canonical import sha256
 from accord.identity import from_bytes
 from accord.reasons import Problem
 from accord.slot import parse_content
+from accord.v1 import broker_pb2, common_pb2
 from agency_node import asking
-from agency_node.asking import AgencyOutcome, Asker, Held, Outcome, Prepared
+from agency_node.asking import AgencyOutcome, Asker, BadReply, Held, Outcome, Prepared
 from agency_node.cli import people as typed
 from tests.world import trust
 from tests.world.asker import World, token
@@ -156,14 +158,75 @@ def test_a_case_reference_leaves_as_a_token_that_only_this_agency_can_make(world
 # -- What is not asked -------------------------------------------------------------------------------------------------
 
 
+LITTLE: Final = {"first_name": "Jo", "last_name": "Thorley", "role": "child"}
+
+
 def test_a_description_with_too_little_in_it_is_not_asked(world: World) -> None:
-    """T-LNK-5: whose it is is said, and no key server hears of anybody in the question."""
-    little = {"first_name": "Jamie", "last_name": "Thorley", "role": "child"}
+    """T-LNK-5: whose it is is said, and no key server hears of anybody."""
+    problem = refused(world.asker(), inquiry(LITTLE))
 
-    problem = refused(world.asker(), inquiry(JAMIE, little))
-
-    assert ("TOO_LITTLE_TO_GO_ON", "s2") == (problem.reason, getattr(problem, "field", ""))
+    assert ("TOO_LITTLE_TO_GO_ON", "s1") == (problem.reason, getattr(problem, "field", ""))
     assert [] == world.keys_asked
+
+
+def test_somebody_of_whom_too_little_is_known_is_left_out(world: World) -> None:
+    """T-LNK-5: the others are asked about; nothing of who was left out leaves, not even that they were."""
+    made = prepared(world.asker(), inquiry(LITTLE, JAMIE, ANNE))
+
+    assert ("s2", "s3") == made.refs
+    assert ["s1", "s2"] == [subject.ref for subject in broker_part(made).subjects]
+    assert ["jamie", "anne"] == [from_bytes(one.description).first for one in contents(world, made)]
+    assert b"jo" not in {key.input[-2:] for key in world.keys_asked}
+
+
+def test_nobody_hears_of_a_family_of_which_one_person_is_left(world: World) -> None:
+    """T-LNK-2: a family's word about one person would be that person's; what to do instead is said."""
+    problem = refused(world.asker(), inquiry(JAMIE, LITTLE, question="family.known"))
+
+    assert ("BAD_REQUEST", "people") == (problem.reason, getattr(problem, "field", ""))
+    assert "agency.contact" in getattr(problem, "cure", "")
+    assert [] == world.keys_asked
+
+
+def test_nothing_is_put_together_of_one_agencys_answer(world: World) -> None:
+    """T-PRV-1: it would be that agency's own answer under another name."""
+    about = inquiry(JAMIE, ANNE, question="family.known_anywhere", agencies=["police"])
+
+    problem = refused(world.asker(), about)
+
+    assert ("BAD_REQUEST", "agencies") == (problem.reason, getattr(problem, "field", ""))
+    assert "family.known" in getattr(problem, "cure", "")
+    assert [] == world.keys_asked
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        {},
+        {"address": "", "postcode": "MD4 7QT"},
+        {"postcode": ""},
+        {"postcode": "MD1 1AA", "former_postcodes": ["MD4 7QT"]},
+    ],
+    ids=["the same", "postcode alone", "street alone", "lived there before"],
+)
+def test_a_protected_address_is_not_given_away_by_a_relative(world: World, home: dict[str, Any]) -> None:
+    """T-LNK-1: whoever lives at it is asked about without it: the mother's slot is no way to the child's refuge."""
+    made = prepared(world.asker(), inquiry(JAMIE | {"protected": True}, ANNE | home))
+    wanted = b"".join(key.input for key in world.keys_asked)
+
+    assert [("", "", ())] * 2 == [
+        (one.street, one.postcode, one.former_postcodes)
+        for one in (from_bytes(content.description) for content in contents(world, made))
+    ]
+    assert [] == found_in(wanted, [b"md47qt", b"larkspur"])
+
+
+def test_a_relative_who_lives_elsewhere_is_asked_about_with_their_address(world: World) -> None:
+    """The control of the test above: an address that gives nothing away helps to find its person."""
+    elsewhere = ANNE | {"address": "9 Elm Row", "postcode": "MD2 2BB"}
+    made = prepared(world.asker(), inquiry(JAMIE | {"protected": True}, elsewhere))
+
+    assert ["", "md22bb"] == [from_bytes(one.description).postcode for one in contents(world, made)]
 
 
 @pytest.mark.parametrize("field", ["normaliser", "families"])
@@ -295,13 +358,175 @@ def test_an_agreement_lies_inside_the_slot_and_nowhere_else(world: World) -> Non
 )
 def test_a_family_in_one_word(world: World, words: list[str], summary: str) -> None:
     """T-NET-1: no is said of a family only if it was said of each; without answers nothing is."""
-    answers = tuple(SlotAnswer(f"s{number}", word) for number, word in enumerate(words, 1))
-    agency = AgencyOutcome("police", "Police", "x", "ANSWERED" if words else "NOT_REACHED", answers)
+    said = tuple(SlotAnswer(f"s{number}", word) for number, word in enumerate(words, 1))
+    agency = AgencyOutcome("police", "Police", "x", "ANSWERED" if words else "NOT_REACHED", said)
     question = world.asker().catalogue.questions["agency.contact"]
     outcome = Outcome("q", question, max(1, len(words)), (agency,), "RELEASED", 0, b"", "")
 
     assert summary == outcome.summary(agency)
     assert int(bool(words)) == outcome.answered
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a broker makes of a question: what each agency says of each person, or how else it ended there.
+
+    Attributes:
+        made: The question.
+        came: Agency -> words for the slots in order, or REFUSED or NOT_REACHED.
+        together: What is said to be the answer of all.
+        recorded: What the record says it is.
+    """
+
+    made: Prepared
+    came: Mapping[str, tuple[str, ...] | str]
+    together: str = ""
+    recorded: str | None = None
+
+    def response(self, world: World, *, shown: bool) -> broker_pb2.AskResponse:
+        """The reply, with a record in a ledger of one entry; with the agencies' own answers or without."""
+        rows, written = [], []
+        for agency, came in sorted(self.came.items()):
+            signed = b"" if isinstance(came, str) else self._signed(world, agency, came)
+            delivery = came if isinstance(came, str) else "ANSWERED"
+            written.append({"agency": agency, "delivery": delivery, "answer": sha256(signed).hex() if signed else ""})
+            rows.append(
+                broker_pb2.AgencyRow(
+                    agency=agency,
+                    delivery=common_pb2.Delivery.Value(f"DELIVERY_{delivery}"),
+                    signed_answer=signed if shown else b"",
+                )
+            )
+        body: dict[str, Any] = {
+            "kind": "RELEASED",
+            "query_id": self.made.core.query_id,
+            "statement": self.made.digest.hex(),
+            "rows": written,
+        }
+        recorded = self.together if self.recorded is None else self.recorded
+        return broker_pb2.AskResponse(
+            query_id=self.made.core.query_id,
+            rows=rows,
+            receipted=world.receipted(body | ({"composed": recorded} if recorded else {})),
+            composed=common_pb2.Answer.Value(f"ANSWER_{self.together or 'UNSPECIFIED'}"),
+        )
+
+    def _signed(self, world: World, agency: str, words: tuple[str, ...]) -> bytes:
+        said = (*words, *[words[-1]] * (12 - len(words)))
+        given = AgencyAnswer(
+            statement=self.made.digest,
+            jti="01890000-0000-7000-8000-000000000001",
+            query_id=self.made.core.query_id,
+            node=agency,
+            question=self.made.question.id,
+            question_version=1,
+            as_of_ns=trust.NOW_NS,
+            policy="11" * 32,
+            slots=tuple(SlotAnswer(f"s{number}", word) for number, word in enumerate(said, 1)),
+            sealed_contacts=b"",
+        )
+        return answers.build(given, world.federation.agencies[agency].answer)
+
+
+def checked(world: World, reply: Reply, *, shown: bool = True) -> Outcome:
+    return asking.check(world.asker(), reply.made, reply.response(world, shown=shown))
+
+
+def asked_of(world: World, question: str, *people: Mapping[str, Any]) -> Prepared:
+    told = inquiry(*people, question=question, purpose="s47_enquiry", need_tier=4, agencies=["housing", "police"])
+    return prepared(world.asker(), told)
+
+
+def test_somebody_left_out_is_cannot_say_beside_the_others(world: World) -> None:
+    """T-LNK-5: each answer stands beside whom it is about, and a family's no becomes cannot say."""
+    made = asked_of(world, "agency.contact", JAMIE, LITTLE, ANNE)
+
+    outcome = checked(world, Reply(made, {"housing": ("YES", "NO"), "police": ("NO", "NO")}))
+
+    assert ("s2",) == outcome.left_out
+    assert [["YES", "CANNOT_SAY", "NO"], ["NO", "CANNOT_SAY", "NO"]] == [
+        [one.answer for one in agency.answers] for agency in outcome.agencies
+    ]
+    assert ["s1", "s2", "s3"] == [one.ref for one in outcome.agencies[0].answers]
+    assert ["YES", "CANNOT_SAY"] == [outcome.summary(agency) for agency in outcome.agencies]
+
+
+def test_an_agency_that_tells_a_familys_members_apart_is_not_shown(world: World) -> None:
+    """T-LNK-2: a family's answer stands in every slot or nowhere."""
+    made = asked_of(world, "family.known", JAMIE, ANNE)
+
+    with pytest.raises(answers.BadAnswer):
+        checked(world, Reply(made, {"housing": ("NO", "NO"), "police": ("YES", "NO")}))
+
+
+def test_a_familys_answer_is_one_for_everybody(world: World) -> None:
+    """A yes is a yes of the family; of whom it says nothing."""
+    made = asked_of(world, "family.known", JAMIE, ANNE)
+
+    outcome = checked(world, Reply(made, {"housing": ("NO",), "police": ("YES",)}))
+
+    assert ["NO", "YES"] == [outcome.summary(agency) for agency in outcome.agencies]
+    assert "" == outcome.word
+
+
+@pytest.mark.parametrize(
+    ("came", "together"),
+    [
+        ({"housing": ("NO",), "police": ("YES",)}, "YES"),
+        ({"housing": ("NO",), "police": ("NO",)}, "NO"),
+        ({"housing": ("NO",), "police": "NOT_REACHED"}, "CANNOT_SAY"),
+        ({"housing": "REFUSED", "police": "NOT_REACHED"}, "CANNOT_SAY"),
+    ],
+)
+def test_an_answer_put_together_is_shown_without_the_agencies_own(
+    world: World, came: Mapping[str, Any], together: str
+) -> None:
+    """T-NET-1: who answered is shown, what they said is not."""
+    made = asked_of(world, "family.known_anywhere", JAMIE, ANNE)
+
+    outcome = checked(world, Reply(made, came, together), shown=False)
+
+    assert together == outcome.word
+    assert [()] * 2 == [one.answers for one in outcome.agencies]
+
+
+def test_no_is_not_said_of_a_family_of_which_somebody_was_left_out(world: World) -> None:
+    """T-LNK-5: the agencies looked for the others only."""
+    made = asked_of(world, "family.known_anywhere", JAMIE, ANNE, LITTLE)
+
+    outcome = checked(world, Reply(made, {"housing": ("NO",), "police": ("NO",)}, "NO"), shown=False)
+
+    assert ("NO", "CANNOT_SAY") == (outcome.together, outcome.word)
+
+
+@pytest.mark.parametrize(
+    ("why", "came", "together", "recorded", "shown"),
+    [
+        ("another answer than the ledger's", {"housing": ("NO",), "police": ("NO",)}, "YES", "NO", False),
+        ("no, and one did not answer", {"housing": ("NO",), "police": "NOT_REACHED"}, "NO", None, False),
+        ("yes of a single answer", {"housing": ("YES",), "police": "NOT_REACHED"}, "YES", None, False),
+        ("yes of nobody", {"housing": "REFUSED", "police": "NOT_REACHED"}, "YES", None, False),
+        ("no answer at all", {"housing": ("NO",), "police": ("NO",)}, "", None, False),
+        ("the agencies' own beside it", {"housing": ("NO",), "police": ("NO",)}, "NO", None, True),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else "",
+)
+def test_an_answer_that_cannot_have_been_put_together_so_is_not_shown(
+    world: World, why: str, came: Mapping[str, Any], together: str, recorded: str | None, shown: bool
+) -> None:
+    """T-SEC-2: what the deliveries and the ledger's record contradict is caught here, whatever the broker says."""
+    made = asked_of(world, "family.known_anywhere", JAMIE, ANNE)
+
+    with pytest.raises(BadReply):
+        checked(world, Reply(made, came, together, recorded), shown=shown)
+
+
+def test_an_answer_put_together_has_no_place_where_each_agency_is_shown(world: World) -> None:
+    """T-SEC-2: a broker adds no word of its own to what agencies signed."""
+    made = asked_of(world, "agency.contact", JAMIE, ANNE)
+
+    with pytest.raises(BadReply):
+        checked(world, Reply(made, {"housing": ("NO", "NO"), "police": ("NO", "NO")}, "YES"))
 
 
 def test_an_answer_has_no_truth_value() -> None:
