@@ -11,7 +11,7 @@ import datetime
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -88,7 +88,7 @@ class PersonRow:
         person_id: The agency's own number; never leaves the node.
         shielded: Nothing is said about this person, whatever the purpose.
         withheld: Nothing is said about this person, by a decision of the agency.
-        changed_at: The record's own time of change, as written; "" when there is none.
+        changed_at: The record's own time of change, as 2026-10-01T23:30:00Z; "" when there is none to be read.
     """
 
     person_id: str
@@ -223,8 +223,33 @@ class Records:
             RecordsUnavailable: The records cannot be read.
             MappingInvalid: Two rows have one id, or a row has none.
         """
+        return self._read(lambda _: True)
+
+    @property
+    def changed_at_usable(self) -> bool:
+        """Whether the mapping says that a record's `changed_at` moves with every change of it."""
+        return self._mapping.changed_at == "reliable"
+
+    def people_changed_since(self, watermark: str) -> Iterator[PersonRow]:
+        """The people whose records changed at this time or later, or do not say readably when they changed.
+
+        Nothing tells here who is no longer in the records: only `people` does.
+
+        Args:
+            watermark: The latest `changed_at` that was seen; one that is no time yields everybody.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+            MappingInvalid: Two of the rows have one id, or a row has none.
+        """
+        if "changed_at" not in self._columns:
+            return self._read(lambda _: True)
+        at = self._columns.index("changed_at")
+        return self._read(lambda row: not row[at] or row[at] >= watermark)
+
+    def _read(self, wanted: Callable[[Sequence[str]], bool]) -> Iterator[PersonRow]:
         packed = [
-            zlib.compress(json.dumps([[_written(cell) for cell in row] for row in portion]).encode(), 1)
+            zlib.compress(json.dumps([row for row in map(self._plain, portion) if wanted(row)]).encode(), 1)
             for portion in self._source.stream(self._people, {}, PEOPLE_TIMEOUT_S)
         ]
         seen: set[str] = set()
@@ -250,7 +275,7 @@ class Records:
         rows = self._source.rows(select(within).where(within.c.id == bindparam("person_id")), {"person_id": wanted}, 2)
         if len(rows) > 1:
             raise _twice()
-        return self._person(rows[0]) if rows else None
+        return self._person(self._plain(rows[0])) if rows else None
 
     def answer(self, question: str, person_ids: Sequence[str], since: datetime.date) -> Found:
         """What the records say about these people, in aggregates.
@@ -329,8 +354,15 @@ class Records:
             return person_id
         return int(person_id) if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", person_id) else None
 
-    def _person(self, row: Sequence[object]) -> PersonRow:
-        cells = {name: _written(value) for name, value in zip(self._columns, row, strict=True)}
+    def _plain(self, row: Row) -> list[str]:
+        """A row of the people query in words; the time of its change in one form for all records."""
+        return [
+            _moment(value) if name == "changed_at" else _written(value)
+            for name, value in zip(self._columns, row, strict=True)
+        ]
+
+    def _person(self, row: Sequence[str]) -> PersonRow:
+        cells = dict(zip(self._columns, row, strict=True))
         person_id = cells["id"]
         if not person_id:
             raise MappingInvalid(
@@ -352,6 +384,13 @@ class Records:
         statement = _statement(self._mapping.people, "people")
         columns = self._tried_columns("people", self._mapping.people, statement, {})
         _check_columns("people", columns, REQUIRED, OPTIONAL)
+        if self._mapping.changed_at and "changed_at" not in columns:
+            raise MappingInvalid(
+                "The mapping calls changed_at reliable, but the people query does not yield it.",
+                question="people",
+                column="changed_at",
+                cure="Name the right column with AS changed_at, or leave the line 'changed_at: reliable' out.",
+            )
         return statement, columns
 
     def _try_ids(self) -> IdKind:
@@ -588,10 +627,22 @@ def _instant(value: object) -> int | None:
     try:
         moment = datetime.datetime.fromisoformat(value.strip())
     except ValueError:
-        return None
+        day = read_date(value.strip())
+        if day is None:
+            return None
+        moment = datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return int(moment.timestamp()) * 1_000_000_000
+
+
+def _moment(value: object) -> str:
+    """A time in one form, whose order as text is that of time; "" for what is no time."""
+    read = _instant(value)
+    if read is None:
+        return ""
+    moment = datetime.datetime.fromtimestamp(read // 1_000_000_000, datetime.UTC)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _written(value: object) -> str:

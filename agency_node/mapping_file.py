@@ -116,6 +116,7 @@ class MappingFile:
         answers: Question -> one SELECT.
         contacts: Team key -> route; the key `default` serves teams that are not named.
         data_as_of: One SELECT yielding one date or time; "" for the time of the file.
+        changed_at: "reliable" when every change of a person's record moves its `changed_at`; else "".
     """
 
     agency: str
@@ -124,6 +125,7 @@ class MappingFile:
     answers: Mapping[str, str]
     contacts: Mapping[str, ContactRoute]
     data_as_of: str = ""
+    changed_at: str = ""
 
 
 def parse(data: bytes) -> MappingFile:
@@ -133,7 +135,7 @@ def parse(data: bytes) -> MappingFile:
         MappingInvalid: Not the agreed form, or a query that is not one harmless SELECT.
     """
     top = _Block(_yaml(data), "", "the mapping")
-    top.closed({"version", "agency", "source", "people", "answers", "contacts"}, {"data_as_of"})
+    top.closed({"version", "agency", "source", "people", "answers", "contacts"}, {"data_as_of", "changed_at"})
     if top.text("version") != "1":
         raise MappingInvalid("The mapping's version is not 1.", cure="Write: version: 1.")
     agency = top.text("agency")
@@ -164,7 +166,13 @@ def parse(data: bytes) -> MappingFile:
         answers=answers,
         contacts={key: _contact(key, body) for key, body in top.block("contacts").items()},
         data_as_of=top.text("data_as_of") if "data_as_of" in top else "",
+        changed_at=top.text("changed_at") if "changed_at" in top else "",
     )
+    if mapping.changed_at not in {"", "reliable"}:
+        raise MappingInvalid(
+            "What the mapping says of changed_at is not known.",
+            cure="Write 'changed_at: reliable', or leave the line out.",
+        )
     for name, sql in (("people", mapping.people), ("data_as_of", mapping.data_as_of)):
         if sql and binds_of(sql, name):
             raise MappingInvalid(

@@ -119,6 +119,48 @@ def test_a_person_does_not_show_in_a_log_line(care: Path) -> None:
     assert "Jamie" not in repr(person)
 
 
+def timed(care: Path) -> Records:
+    """Records that say when each person's changed: by day, by time with a zone, not at all, and unreadably."""
+    connection = sqlite3.connect(care.parent / "care.db")
+    connection.executescript(
+        "ALTER TABLE clients ADD COLUMN at TEXT; UPDATE clients SET at = '01/10/2026' WHERE id = 1;"
+        "UPDATE clients SET at = '2026-10-02 00:30:00+01:00' WHERE id = 2; UPDATE clients SET at = 'soon' WHERE id = 4"
+    )
+    connection.close()
+    with_change(care, "SELECT id,", "SELECT id, at AS changed_at,")
+    return open_records(with_change(care, "data_as_of", "changed_at: reliable\ndata_as_of"))
+
+
+@pytest.mark.parametrize(
+    ("watermark", "ids"),
+    [
+        ("", "1234"),
+        ("2026-10-01T00:00:00Z", "1234"),
+        ("2026-10-01T00:00:01Z", "234"),
+        ("2026-10-01T23:30:00Z", "234"),
+        ("2026-10-01T23:30:01Z", "34"),
+    ],
+)
+def test_people_changed_since_a_time_are_those_changed_then_or_later(care: Path, watermark: str, ids: str) -> None:
+    """T-LNK-5: who does not say when counts as changed, and one second too many is read rather than one too few."""
+    records = timed(care)
+
+    assert records.changed_at_usable
+    assert list(ids) == [person.person_id for person in records.people_changed_since(watermark)]
+
+
+def test_times_of_change_are_given_in_one_form(care: Path) -> None:
+    """Their order as text is that of time, whatever form the agency writes them in."""
+    times = [person.changed_at for person in timed(care).people()]
+
+    assert ["2026-10-01T00:00:00Z", "2026-10-01T23:30:00Z", "", ""] == times
+
+
+def test_times_of_change_are_not_relied_on_unless_the_mapping_says_so(care: Path) -> None:
+    """A column that somebody forgets to move would hide a change of name from the index."""
+    assert not open_records(care).changed_at_usable
+
+
 def test_an_answer_is_aggregates_of_the_right_type(care: Path) -> None:
     """Dates, counts and flags, never rows and never notes."""
     records = open_records(care)
@@ -204,6 +246,8 @@ CHANGES = [
     ("data_as_of:", "as_of:", "", "", "'as_of' is not known"),
     ("  agency.open_now:", "  agency.contact:", "", "", "near line"),
     ("agency.open_now:", "open now:", "answers", "", "not a question's id"),
+    ("data_as_of:", "changed_at: reliable\ndata_as_of:", "people", "changed_at", "does not yield it"),
+    ("data_as_of:", "changed_at: often\ndata_as_of:", "", "", "'changed_at: reliable'"),
     ("SELECT max(at) FROM refreshed", "SELECT at, 1 FROM refreshed", "data_as_of", "", "exactly one column"),
 ]
 
