@@ -2,8 +2,8 @@
 
     .xlsx -> archive bounded -> every sheet that is shown        .csv -> encoding and separator found -> one sheet
 
-Nothing read here answers a question: that is done by what the mapping declares (`xlsx`). What is read is let go as soon as
-the columns are understood. Bounds and refusals are those of `xlsx`.
+Nothing read here answers a question: that is done by what the mapping declares (`xlsx`). What is read is let go as soon
+as the columns are understood. Bounds and refusals are those of `xlsx`.
 """
 
 import csv
@@ -122,7 +122,9 @@ def _rows(sheet: Any) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     filled = 0
     for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-        cells = [declared._cell(row, number, place, scan, 0) for place in range(1, min(len(row), declared.MAX_COLUMNS) + 1)]
+        cells = [
+            declared._cell(row, number, place, scan, 0) for place in range(1, min(len(row), declared.MAX_COLUMNS) + 1)
+        ]
         filled += any(cell is not None for cell in cells)
         if filled > declared.MAX_ROWS or number > declared.LAST_ROW:
             raise _unsound(f"The sheet '{str(sheet.title)[:64]}' has more than {declared.MAX_ROWS} rows.")
