@@ -26,9 +26,18 @@ def test_a_shipped_settings_file_is_understood(file: Path) -> None:
     assert "midshire" == _load(file).federation
 
 
-def test_there_is_an_example_for_each_program() -> None:
+def test_there_is_an_example_for_each_program_and_each_agency_of_the_policies() -> None:
     """Control: an empty folder would pass."""
-    assert ["broker", "node-housing", "node-police", "node-social-care", "steward"] == [file.stem for file in FILES]
+    agencies = sorted(file.stem for file in (ROOT / "policies" / "data" / "agencies").glob("*.json"))
+    nodes = [f"node-{agency}" for agency in agencies]
+
+    assert ["broker", *nodes, "steward"] == [file.stem for file in FILES]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.stem.startswith("node-")], ids=lambda file: file.name)
+def test_a_node_s_example_is_for_the_agency_it_is_named_after(file: Path) -> None:
+    """Somebody copies one and changes two words; the others must not be another agency's."""
+    assert file.stem == f"node-{node_settings.load(file).agency}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
