@@ -48,6 +48,7 @@ def ask(
     save: Annotated[
         Path | None, typer.Option(help="Also keep the answer, with its proof, in this new file, as JSON.")
     ] = None,
+    plain: Annotated[bool, typer.Option(help="Words in place of a picture, as a screen reader wants them.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the agencies one question.
@@ -56,7 +57,7 @@ def ask(
     --first-name Jamie --last-name Thorley --date-of-birth 9/3/2013 --postcode "MD4 7QT"
     """
     from agency_node.cli import people
-    from agency_node.cli.show import as_object, as_table, exit_code
+    from agency_node.cli.show import as_object, as_screen, exit_code
 
     if file:
         value: dict[str, Any] = dict(people.read(file))
@@ -93,7 +94,7 @@ def ask(
     if as_json:
         show(found)
     else:
-        out.print(as_table(outcome, names))
+        out.print(as_screen(outcome, names, plain=plain or out.no_color or not out.is_terminal))
     raise Exit(exit_code(outcome))
 
 
