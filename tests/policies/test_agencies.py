@@ -14,7 +14,7 @@ from broker import decide
 from broker.decide import Facts, Rules
 from broker.engines.regorus import Regorus, data_of
 from broker.stages import Decision
-from tests.world.rules import AT_NS, POLICIES, broker_part, core, example, shipped, user
+from tests.world.rules import AT_NS, POLICIES, broker_part, codes, core, example, shipped, unsafe_ask, user
 
 CATALOGUE: Final = catalogue.parse(shipped().files[catalogue.PATH])
 DATA: Final = data_of(shipped().files)["accord"]["data"]
@@ -115,7 +115,7 @@ def test_without_an_agreement_early_help_reaches_nobody(rules: Rules) -> None:
     found = refused(decided(rules, "agency.contact", "early_help", part, agreed=False))
 
     assert set(OTHERS) == set(found)
-    assert all("AGREEMENT_MISSING" in codes for codes in found.values())
+    assert all("AGREEMENT_MISSING" in one for one in found.values())
 
 
 def test_a_charity_is_refused_until_the_public_task_is_stated(rules: Rules) -> None:
@@ -128,6 +128,27 @@ def test_a_charity_is_refused_until_the_public_task_is_stated(rules: Rules) -> N
     assert "gateway" == denial.ref
     assert denial.reason
     assert denial.cure
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+@pytest.mark.parametrize("agency", OTHERS)
+def test_each_agency_s_own_rules_decide_as_the_broker_s_do(rules: Rules, agency: str, purpose: str) -> None:
+    """LAW-11, LAW-21: with what it can see, before and after linking; the sensitive service says no itself."""
+    part = question_to_all("agency.contact", purpose)
+    built = decide.build_input(
+        core=core(purpose), broker_part=part, user=user(), facts=Facts((), "fresh"), at_ns=AT_NS, rules=rules
+    )
+    (target,) = [one for one in json.loads(built)["targets"] if one["responder"]["agency_id"] == agency]
+    before, after = example("before_linking"), example("after_linking")
+    after["local"]["agreement_binds"] = True
+    for document in (before, after):
+        document["request"]["purpose"] = purpose
+        document["targets"][0] |= {"responder": target["responder"], "gateway_id": target["gateway_id"]}
+    closed = agency == "drug-alcohol" and purpose == "early_help"
+    words = [unsafe_ask(document)[agency] for document in (before, after)]
+
+    assert [not closed, not closed] == [word["allow"] for word in words]
+    assert [{"SENSITIVE_SERVICE"} if closed else set()] * 2 == [codes(word) for word in words]
 
 
 @pytest.mark.parametrize("agency", ["charity", "schools"])
