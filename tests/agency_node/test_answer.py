@@ -15,10 +15,9 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from accord import answer as answers
-from accord import statement
 from accord.answer import Contact, SlotAnswer
-from accord.canonical import decode_object, encode, sha256
-from accord.v1 import broker_pb2, common_pb2
+from accord.canonical import decode_object, encode
+from accord.v1 import broker_pb2
 from agency_node.answer import Said, fold
 from tests.world import hostile
 from tests.world import stack as worlds
@@ -121,22 +120,7 @@ def given(stage: Stage, made: broker_pb2.AskRequest, **warranted: Any) -> tuple[
 
 
 def resigned(stage: Stage, made: broker_pb2.AskRequest, payload: bytes | None = None, **core: Any) -> Any:
-    """The question of a dishonest asker: its core or its envelope changed, and signed anew with the asker's own key."""
-    key = stage.world.federation.agencies["social-care"].asking
-    (part,) = made.node_parts
-    sealed = part.payload if payload is None else payload
-    told = statement.NodePart("police", "common_law_police", sha256(sealed).hex())
-    drafts = [statement.draft(told, sealed)]
-    signed = statement.sign(encode({**decode_object(made.core), **core}), made.broker_part, drafts, key)
-    parts = [common_pb2.NodePart(node=one.node, part=one.part, salt=one.salt, payload=one.payload) for one in drafts]
-    return broker_pb2.AskRequest(
-        core=signed.core,
-        broker_part=signed.broker_part,
-        node_digests=signed.node_digests,
-        signature=signed.signature,
-        key_id=signed.key_id,
-        node_parts=parts,
-    )
+    return hostile.resigned(stage.world, made, payload, **core)
 
 
 @contextlib.contextmanager

@@ -58,6 +58,27 @@ async def prepared(
         return await asking.prepare(asker, inquiry, desk.caller_token, desk.role), asker
 
 
+def resigned(
+    world: worlds.World, made: broker_pb2.AskRequest, payload: bytes | None = None, **core: Any
+) -> broker_pb2.AskRequest:
+    """The question of a dishonest asker: its core or its envelope changed, and signed anew with the asker's own key."""
+    key = world.federation.agencies["social-care"].asking
+    (part,) = made.node_parts
+    sealed = part.payload if payload is None else payload
+    told = statement.NodePart("police", "common_law_police", sha256(sealed).hex())
+    drafts = [statement.draft(told, sealed)]
+    signed = statement.sign(encode({**decode_object(made.core), **core}), made.broker_part, drafts, key)
+    parts = [common_pb2.NodePart(node=one.node, part=one.part, salt=one.salt, payload=one.payload) for one in drafts]
+    return broker_pb2.AskRequest(
+        core=signed.core,
+        broker_part=signed.broker_part,
+        node_digests=signed.node_digests,
+        signature=signed.signature,
+        key_id=signed.key_id,
+        node_parts=parts,
+    )
+
+
 _TOKENS: Final[dict[tuple[str, MatchKey], bytes]] = {}
 
 
