@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from agency_node.adapters.tables import Cell
 from agency_node.quickstart.looks import Looks, Order
-from agency_node.quickstart.meanings import Meaning, normalised
+from agency_node.quickstart.meanings import Meaning, normalised, plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,52 @@ class Guess:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """The layout: the headings from left to right."""
+        """The headings from left to right."""
         return tuple(column.heading for column in self.columns)
+
+    @property
+    def layout(self) -> "Layout":
+        """What is read, and from where."""
+        used = {column.heading: column.meaning for column in self.columns if column.meaning is not Meaning.UNUSED}
+        return Layout(self.sheet, self.header_row, used)
 
     def weighing(self, *weights: Weight) -> tuple[Doubt, ...]:
         """The doubts of these weights."""
         return tuple(doubt for doubt in self.doubts if doubt.weight in weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is read of a spreadsheet, and from where. It is kept, so that a change is noticed.
+
+    Attributes:
+        sheet: Name of the sheet.
+        header_row: Number of the row with the headings, from 1.
+        columns: Heading -> meaning, of the columns that are used.
+    """
+
+    sheet: str
+    header_row: int
+    columns: Mapping[str, Meaning]
+
+    def changes(self, now: "Layout") -> tuple[str, ...]:
+        """What is different now, in words; in which order columns stand does not matter."""
+        words = []
+        if self.sheet != now.sheet:
+            words.append(f"the sheet was '{self.sheet}', and is '{now.sheet}'")
+        if self.header_row != now.header_row:
+            words.append(f"the headings stood in row {self.header_row}, and stand in row {now.header_row}")
+        for heading, meaning in self.columns.items():
+            if heading not in now.columns:
+                words.append(f"'{heading}' ({plain_name(meaning)}) is gone, or is not used any more")
+            elif now.columns[heading] is not meaning:
+                words.append(
+                    f"'{heading}' was {plain_name(meaning)}, and seems to be {plain_name(now.columns[heading])}"
+                )
+        for heading in now.columns:
+            if heading not in self.columns:
+                words.append(f"'{heading}' ({plain_name(now.columns[heading])}) is new")
+        return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)

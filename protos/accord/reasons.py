@@ -275,6 +275,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The mapping to the agency's records does not fit",
         "Mend the line that is named, then: accord-node mapping check.",
     ),
+    "SPREADSHEET_UNCLEAR": Reason(
+        FAILED_PRECONDITION,
+        "The spreadsheet is not plain enough to answer from",
+        "Mend what is named, or say how it is meant, and run the same command again.",
+    ),
     "RECORDS_UNAVAILABLE": Reason(
         UNAVAILABLE,
         "The agency's records cannot be read",
