@@ -6,6 +6,7 @@ not wait for the SQL checker and the weighing of records to load.
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from google.protobuf.internal import api_implementation
 from sqlalchemy import Engine
 
 from accord import agreement as contract
-from accord.canonical import Json, lp, sha256
+from accord.canonical import Json, lp, rfc3339, sha256
 from accord.directory import Directory
 from accord.identity import MatchKey
 from accord.reasons import Problem
@@ -35,7 +36,7 @@ from accord.v1 import (
     keys_pb2,
     keys_pb2_grpc,
 )
-from agency_node import agreements, enrol, events, keys, tokens, witness
+from agency_node import agreements, blinding, enrol, events, keys, tokens, witness
 from agency_node import staff as sign_in
 from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
 from agency_node.channel import Identity, Remote, call, dial, problem_of
@@ -69,6 +70,11 @@ STEWARD_OPTIONS: Final = (
 )
 INDEX_S: Final = 600.0
 """Longest wait for the tokens of one batch of an index, seconds."""
+WORKERS_FROM: Final = 2_000
+"""People from whom on several processes compute an index, where the operator leaves it open; two minutes for one."""
+MOST_WORKERS: Final = 4
+"""Most of them then; key servers have other members too."""
+HERE: Final = blinding.Here()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,25 +284,127 @@ def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 async def build_index(
-    settings: NodeSettings, progress: "Callable[[index.Progress], None]", allow_vanishing: bool
+    settings: NodeSettings,
+    progress: "Callable[[index.Progress], None]",
+    allow_vanishing: bool,
+    workers: int = 1,
 ) -> "index.Built":
-    """Bring this node's token index up to date."""
+    """Bring this node's token index up to date.
+
+    Args:
+        settings: The node's.
+        progress: Told of every step.
+        allow_vanishing: Go on though most people, or all, are no longer in the records.
+        workers: Processes that compute; 1 for none beside this one, 0 to choose by size and cores.
+    """
+    from agency_node import index
+
+    async with _indexing(settings, workers) as (at, records, tokenise, terms, people):
+        return await index.build(
+            at.engine,
+            records,
+            tokenise,
+            node_id=settings.agency,
+            terms=terms,
+            at_ns=time.time_ns(),
+            expected=people,
+            progress=progress,
+            allow_vanishing=allow_vanishing,
+        )
+
+
+async def refresh_index(
+    settings: NodeSettings, progress: "Callable[[index.Progress], None]", workers: int = 1
+) -> "index.Refreshed":
+    """Take in the people whose records say that they changed; see `build_index`.
+
+    Raises:
+        index.NoFullPass: There is no complete index, or the records do not say reliably when they changed.
+    """
+    from agency_node import index
+
+    async with _indexing(settings, workers or 1) as (at, records, tokenise, terms, _):
+        if not records.changed_at_usable:
+            raise index.NoFullPass("the mapping does not say that changed_at moves with every change of a record")
+        return await index.refresh(
+            at.engine, records, tokenise, node_id=settings.agency, terms=terms, progress=progress
+        )
+
+
+@contextlib.asynccontextmanager
+async def _indexing(
+    settings: NodeSettings, count: int
+) -> "AsyncIterator[tuple[Home, Records, index.Tokens, index.Terms, int]]":
+    """What an index job needs, and how many people the records have where that was counted (0 where not)."""
     from agency_node import index
     from agency_node.mapping import open_records
 
     with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         directory = at.directory.current()
-        async with _dialled(at) as (broker, steward):
-            return await index.build(
-                at.engine,
-                records,
-                _tokenise(at, directory, broker, steward, tokens.INDEX, INDEX_S),
-                node_id=settings.agency,
-                terms=index.Terms(directory.epoch.id, directory.key_servers_digest),
-                at_ns=time.time_ns(),
-                progress=progress,
-                allow_vanishing=allow_vanishing,
+        people = 0
+        if count == 0:
+            people = sum(1 for _ in records.people())
+            count = min(len(os.sched_getaffinity(0)), MOST_WORKERS) if people >= WORKERS_FROM else 1
+        async with _dialled(at) as (broker, steward), blinding.workers(count) as blinder:
+            tokenise = _tokenise(at, directory, broker, steward, tokens.INDEX, INDEX_S, blinder)
+            terms = index.Terms(directory.epoch.id, directory.key_servers_digest)
+            yield at, records, tokenise, terms, people
+
+
+def index_status(settings: NodeSettings) -> dict[str, Any]:
+    """The indexes of this node, and whether they answer."""
+    from agency_node import index
+    from agency_node.store.index import IndexBusy, listing, only_job
+
+    with home(settings) as at:
+        directory, now_ns, fresh_for_s = at.directory.current(), time.time_ns(), settings.max_answer_age_s
+        today = index.Terms(directory.epoch.id, directory.key_servers_digest)
+        try:
+            with only_job(at.engine):
+                busy = False
+        except IndexBusy:
+            busy = True
+        indexes = []
+        for one in listing(at.engine):
+            terms = index.Terms(**one.terms)
+            state = index.TokenIndex(at.engine).state(terms, now_ns=now_ns, fresh_for_s=fresh_for_s)
+            word = "answers" if state.ready else str(state.cause)
+            built, until = one.built_at_ns, (one.built_at_ns or 0) + fresh_for_s * 1_000_000_000
+            indexes.append(
+                {
+                    "epoch": one.epoch,
+                    "state": word if terms == today else f"{word}; not of today's linkage keys",
+                    "people": one.people,
+                    "read": one.read,
+                    "tokens": one.tokens,
+                    "built_at": rfc3339(built) if built is not None else "",
+                    "fresh_until": rfc3339(until) if built is not None else "",
+                }
             )
+        beside = [settings.database.with_name(settings.database.name + end) for end in ("", "-wal")]
+        size = sum(file.stat().st_size for file in beside if file.exists())
+        return {"indexes": indexes, "bytes": size, "busy": busy}
+
+
+class EpochInUse(Problem):
+    """An index cannot be retired while questions name its linkage keys."""
+
+    reason = "BAD_REQUEST"
+    cure = "Take the new directory in first; it names the linkage keys that replace these."
+
+
+def retire_index(settings: NodeSettings, epoch: str) -> int:
+    """Remove the indexes of an epoch that is out of use, and say how many.
+
+    Raises:
+        EpochInUse: It is today's.
+    """
+    from agency_node import index
+
+    with home(settings) as at:
+        if epoch == at.directory.current().epoch.id:
+            raise EpochInUse(f"questions name the linkage keys of {epoch}")
+        return index.retire(at.engine, epoch)
 
 
 def check_mapping(settings: NodeSettings) -> "Records":
@@ -321,6 +429,7 @@ def _tokenise(
     steward: grpc.aio.Channel,
     use: "keys_pb2.KeyUse.ValueType",
     deadline_s: float,
+    blinder: blinding.Blinder = HERE,
 ) -> Callable[[Sequence[MatchKey]], Awaitable[list[bytes]]]:
     """Turns match keys into tokens through both key servers, always with the keys that one directory pins."""
 
@@ -333,6 +442,7 @@ def _tokenise(
             use=use,
             deadline_s=deadline_s,
             checkpoint=_newest_head(at),
+            blinder=blinder,
         )
 
     return tokenise

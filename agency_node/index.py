@@ -253,6 +253,7 @@ async def build(
     node_id: str,
     terms: Terms,
     at_ns: int,
+    expected: int = 0,
     progress: Callable[[Progress], None] = lambda _: None,
     allow_vanishing: bool = False,
     random: Callable[[int], bytes] = os.urandom,
@@ -266,6 +267,7 @@ async def build(
         node_id: This agency's identifier, which its tags are made for.
         terms: Under what to build.
         at_ns: Now, nanoseconds since 1970: how fresh the index will be.
+        expected: How many people there are, for the progress; 0 for as many as last time.
         progress: Told after every step.
         allow_vanishing: Go on though most people, or all, are no longer in the records.
         random: Gives that many random bytes.
@@ -280,7 +282,7 @@ async def build(
         with writing(engine) as connection:
             index = rows.begin(connection, asdict(terms), random(32))
             held = rows.held(connection, index.index_id)
-        job = _Job(engine, index, node_id, tokens, progress)
+        job = _Job(engine, index, node_id, tokens, progress, expected or index.expected)
         survey = Survey(index.hash_key)
         await job.run(people.people(), survey.add)
         _refuse_vanishing(survey.people, max(index.expected, held), allow_vanishing)
@@ -335,7 +337,7 @@ async def refresh(
             raise NoFullPass("there is no complete index under today's linkage keys")
         if not index.changed_to:
             raise NoFullPass("the records do not say when they changed")
-        job = _Job(engine, index, node_id, tokens, progress, whole=False, changed_to=index.changed_to)
+        job = _Job(engine, index, node_id, tokens, progress, 0, whole=False, changed_to=index.changed_to)
         read = await job.run(people.people_changed_since(index.changed_to))
         with writing(engine) as connection:
             rows.noted(connection, index, job.changed_to)
@@ -360,6 +362,7 @@ class _Job:
     node_id: str
     tokens: Tokens
     progress: Callable[[Progress], None]
+    expected: int
     whole: bool = True
     changed_to: str = ""
     unchanged: int = 0
@@ -398,7 +401,7 @@ class _Job:
 
     def tell(self, stage: "Stage") -> None:
         """Say how far it is."""
-        self.progress(Progress(self.unchanged + self.changed, self.index.expected, self.changed, stage))
+        self.progress(Progress(self.unchanged + self.changed, self.expected, self.changed, stage))
 
     def _read(self, person: Person, heard: Callable[[str, Description, Sequence[str]], None]) -> _Read:
         described = person.described()

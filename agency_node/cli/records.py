@@ -1,22 +1,15 @@
-"""The agency's records: mapping check, index, questions, agencies."""
+"""The agency's records: mapping check, questions, agencies."""
 
-import asyncio
 import contextlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
-from agency_node.cli.app import HomeOption, JsonOption, app, err, load, out, show
-
-if TYPE_CHECKING:
-    from agency_node import index
+from agency_node.cli.app import HomeOption, JsonOption, app, load, out, show
 
 mapping = typer.Typer(help="How questions are looked up in the agency's records.", no_args_is_help=True)
 app.add_typer(mapping, name="mapping")
-TOO_FEW = 1_000
-"""Below about this many people the figures of guessing and chance read too high to mean much."""
 
 
 @mapping.command("check")
@@ -38,49 +31,6 @@ def mapping_check(home: HomeOption, as_json: JsonOption = False) -> None:
         for key, count in value.items() if isinstance(value, dict) else [("", value)]:
             table.add_row(" ".join(part for part in (name.replace("_", " "), str(key)) if part), str(count))
     out.print(table)
-
-
-@app.command("index")
-def index_build(home: HomeOption, as_json: JsonOption = False, allow_vanishing: bool = False) -> None:
-    """Bring the token index up to date; interrupted, it goes on where it stopped."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from agency_node import __main__ as parts
-
-    told = load(home)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("Indexing people", total=None)
-
-        def progress(now: "index.Progress") -> None:
-            bar.update(task, completed=now.read, total=max(now.expected, now.read) or None)
-
-        built = asyncio.run(parts.build_index(told, progress, allow_vanishing))
-    worst = max(built.figures.coverage.items(), key=lambda one: one[1], default=("", 0.0))
-    if as_json:
-        show(
-            {
-                "people": built.people,
-                "changed": built.changed,
-                "removed": built.removed,
-                "without_keys": built.without_keys,
-                "unreadable": dict(built.unreadable),
-                "coverage": dict(built.figures.coverage),
-                "sample": built.figures.sample,
-                "chance": {name: getattr(built.figures.chance, name) for name in built.figures.chance.__slots__},
-            }
-        )
-        return
-    out.print(f"{built.people} people indexed: {built.changed} new or changed, {built.removed} gone.")
-    for field, count in sorted(built.unreadable.items()):
-        out.print(f"  {count} records have a {field.replace('_', ' ')} that cannot be read; it was left out.")
-    if built.without_keys:
-        out.print(f"  {built.without_keys} people cannot be found by anybody: their records say too little.")
-    out.print(f"Best guessing within a year's allowance: {worst[1]:.2%} of people, by {worst[0] or 'no family'}.")
-    chance = {name: getattr(built.figures.chance, name) for name in built.figures.chance.__slots__}
-    out.print("Chance openings: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chance.items()))
-    if built.figures.sample < TOO_FEW:
-        out.print(f"With {built.figures.sample} people these two figures read too high; they mean little below 1,000.")
 
 
 @app.command()
