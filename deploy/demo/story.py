@@ -122,7 +122,7 @@ class Known:
 
     Attributes:
         recent: Contact in the time that the question looks back.
-        otherwise: Under another surname, or at another address or none, than they have now.
+        otherwise: With another first name, surname or postcode than they have now, or without one.
     """
 
     recent: bool
@@ -308,7 +308,7 @@ def judge_known(asked: Asked, truth: Mapping[tuple[str, str], Known]) -> Verdict
     agencies = {agency for agency, _ in said_yes}
     return _verdict(
         f"exit code {asked.code}, {len(agencies)} of {len(OTHERS)} agencies know somebody of the family,"
-        f" {len(said_yes)} times yes, {len(otherwise & said_yes)} of them under another name or at another address",
+        f" {len(said_yes)} times yes, {len(otherwise & said_yes)} of them written down with another name or address",
         {
             "every other agency answered": asked.deliveries() == dict.fromkeys(OTHERS, "ANSWERED"),
             "the exit code is 0": asked.code == 0,
@@ -316,7 +316,7 @@ def judge_known(asked: Asked, truth: Mapping[tuple[str, str], Known]) -> Verdict
             f"nobody else is ({_pairs(said_yes - wanted)})": said_yes <= wanted,
             "most agencies know somebody": len(agencies) * 2 > len(OTHERS),
             "a sensitive service is among them": not SENSITIVE or bool(SENSITIVE & agencies),
-            "somebody is found under another name or at another address": bool(otherwise & said_yes),
+            "somebody is found who is written down with another name or address": bool(otherwise & said_yes),
         },
     )
 
@@ -501,6 +501,11 @@ class Teller:
             " help, and says what to do instead:"
         )
         asked = self._ask("family-early-help", self._family("early_help"))
+        if "CANNOT_SAY" in asked.answers().values():
+            self._say(
+                "Who has written a name or a birthday down otherwise cannot be sure that it was this person who agreed,"
+                " and cannot say."
+            )
         return judge_answered(asked, self.numbers, len(self._people()))
 
     def _blind(self) -> Verdict:
@@ -553,9 +558,9 @@ class Teller:
 
     def _known(self) -> Verdict:
         self._say(
-            "Each agency has seen a piece of this family, and none of them knows of the others: some under a former"
-            " name, some at an old address, one of them a service that must not be named lightly. Now the strategy"
-            " meeting sees who knows whom, and since when:"
+            "Each agency has seen a piece of this family, and none of them knows of the others. Some have written a name"
+            " or an address down otherwise, and one is a service that must not be named lightly. Now the social worker"
+            " sees who knows whom, and how recently:"
         )
         asked = self._ask("family-picture", self._family("s47_enquiry"))
         return judge_known(asked, self._truth())
@@ -568,7 +573,9 @@ class Teller:
                 held = self.county.record(agency, person)
                 if held is not None:
                     recent = not held.shielded and self.county.as_of - held.contacts[-1].on <= WINDOW
-                    otherwise = (held.last_name, held.address) != (person.last_name, person.address)
+                    now = (person.first_name, person.last_name, person.address.postcode.replace(" ", ""))
+                    postcode = held.address.postcode.replace(" ", "") if held.address else ""
+                    otherwise = (held.first_name, held.last_name, postcode) != now
                     truth[agency, f"s{number}"] = Known(recent, otherwise)
         return truth
 
