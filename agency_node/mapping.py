@@ -538,7 +538,7 @@ def _open(mapping: MappingFile, folder: Path, timeout_s: float) -> Source:
         case CsvFolder():
             return TableSource(CsvReader(folder / source.folder, source.tables), timeout_s)
         case Spreadsheet():
-            return TableSource(XlsxReader(folder / source.file, source.tables), timeout_s)
+            return TableSource(XlsxReader(folder / source.file, source.tables, folder), timeout_s)
 
 
 def _statement(sql: str, question: str) -> TextClause:

@@ -36,7 +36,7 @@ from accord.reasons import Problem
 from accord.statement import AGENCY, QUESTION
 from agency_node.adapters.csv_drop import CsvTable
 from agency_node.adapters.sqlite import SAFE_FUNCTIONS
-from agency_node.adapters.tables import COLUMN_TYPES, MAX_DIGITS, NAME, Column
+from agency_node.adapters.tables import COLUMN_TYPES, MAX_DIGITS, NAME, Column, Digest
 from agency_node.adapters.xlsx import MAX_HEADER_ROW, SheetTable
 
 MAX_FILE_BYTES: Final = 256 * 1024
@@ -231,7 +231,7 @@ def _csv_table(name: str, table: "_Block") -> CsvTable:
 
 
 def _sheet_table(name: str, table: "_Block") -> SheetTable:
-    table.closed({"sheet", "columns"}, {"header_row"})
+    table.closed({"sheet", "columns"}, {"header_row", "digest"})
     row = table.text("header_row") if "header_row" in table else "1"
     if not re.fullmatch("[1-9][0-9]{0,2}", row) or int(row) > MAX_HEADER_ROW:
         raise MappingInvalid(
@@ -245,7 +245,21 @@ def _sheet_table(name: str, table: "_Block") -> SheetTable:
         body.closed({"name", "type"}, {"digits"})
         columns[" ".join(heading.split())] = _column(name, body.text("name"), body)
     _different([column.name for column in columns.values()], "columns")
-    return SheetTable(table.text("sheet"), columns, int(row))
+    digest = _digest(name, table, columns.values()) if "digest" in table else None
+    return SheetTable(table.text("sheet"), columns, int(row), digest)
+
+
+def _digest(table: str, block: "_Block", columns: Collection[Column]) -> Digest:
+    body = block.block("digest")
+    body.closed({"name", "of", "key_file"}, set())
+    name, of, names = body.text("name"), body.plain("of"), {column.name for column in columns}
+    if not isinstance(of, list) or not of or not names.issuperset(of) or name in names or not NAME.match(name):
+        raise MappingInvalid(
+            f"The digest of the table '{table[:64]}' is not usable.",
+            question="source",
+            cure=f"Give it a name of its own, made of letters, digits and _; it is made of: {listed(sorted(names))}.",
+        )
+    return Digest(name, tuple(of), body.text("key_file"))
 
 
 def _column(table: str, name: str, body: "_Block") -> Column:

@@ -11,6 +11,7 @@
 """
 
 import datetime
+import hmac
 import itertools
 import re
 import sqlite3
@@ -24,6 +25,7 @@ from typing import Final, Literal, Protocol
 
 from sqlalchemy import Executable
 
+from accord.canonical import lp
 from agency_node.adapters import RecordsUnavailable, Row
 from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, ReadOnly
 
@@ -72,6 +74,28 @@ class Column:
     digits: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A number for the rows of a list that has none: a keyed digest of some of their values.
+
+    Without the key, which lies beside the node's own, nobody can tell whose number it is by trying names.
+
+    Attributes:
+        name: The column that it becomes; matches `NAME`.
+        of: Names of the columns that it is made of.
+        key_file: Where its key lies: 32 raw bytes.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    key_file: str
+
+    def number(self, row: Mapping[str, str | int | None], key: bytes) -> str | None:
+        """A row's number, 128 bits in hexadecimal: HMAC-SHA256 (RFC 2104). None where nothing stands in it."""
+        parts = [" ".join(str(row[name] or "").lower().split()).encode() for name in self.of]
+        return hmac.new(key, lp(*parts), "sha256").hexdigest()[:32] if any(parts) else None
+
+
 class Unread:
     """A cell whose value could not be had: a formula never calculated, an error, or too long."""
 
@@ -88,17 +112,26 @@ class Filling:
         self._table = ""
         self._columns: tuple[Column, ...] = ()
         self._insert = ""
+        self._digest: tuple[Digest, bytes] | None = None
         self.unreadable: Counter[str] = Counter()
         self.noted: Counter[str] = Counter()
         self.doubtful: set[str] = set()
 
-    def table(self, name: str, columns: Sequence[Column]) -> None:
-        """Begin a table; rows go into it until the next begins. Names match `NAME`."""
-        declared = ", ".join(f'"{column.name}" {_SQL_TYPES[column.type]}' for column in columns)
+    def table(self, name: str, columns: Sequence[Column], digest: tuple[Digest, bytes] | None = None) -> None:
+        """Begin a table; rows go into it until the next begins. Names match `NAME`.
+
+        Args:
+            name: The table.
+            columns: Its columns.
+            digest: What numbers its rows, and its key; None where the rows have numbers.
+        """
+        made = [*columns, Column(digest[0].name, "text")] if digest else columns
+        declared = ", ".join(f'"{column.name}" {_SQL_TYPES[column.type]}' for column in made)
         self._connection.execute(f'CREATE TABLE "{name}" ({declared})')
-        self._insert = f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(columns))})'  # noqa: S608 - names match NAME
+        self._insert = f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(made))})'  # noqa: S608 - names match NAME
         self._table = name
         self._columns = tuple(columns)
+        self._digest = digest
 
     def row(self, cells: Sequence[Cell]) -> None:
         """Add a row, its cells in the order of the table's columns."""
@@ -112,6 +145,9 @@ class Filling:
             if not understood:
                 self.unreadable[f"{self._table}.{column.name}"] += 1
                 unsound = True
+        if self._digest is not None:
+            digest, key = self._digest
+            row.append(digest.number({one.name: value for one, value in zip(self._columns, row, strict=True)}, key))
         if unsound:
             self.doubtful.update(str(value) for value in row if value is not None)
             self.doubtful.update(cell.strip() for cell in cells if isinstance(cell, str))

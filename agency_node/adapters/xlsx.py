@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from agency_node import keys
 from agency_node.adapters import RecordsUnavailable
-from agency_node.adapters.tables import Cell, Column, Filling, Unread, listed
+from agency_node.adapters.tables import Cell, Column, Digest, Filling, Unread, listed
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
@@ -56,19 +57,35 @@ class SheetTable:
         sheet: Its name on the tab.
         columns: Heading, with single spaces -> column.
         header_row: In which row the headings stand, from 1.
+        digest: What numbers its rows, where they have no numbers.
     """
 
     sheet: str
     columns: Mapping[str, Column]
     header_row: int = 1
+    digest: Digest | None = None
+
+    def numbering(self, folder: Path) -> tuple[Digest, bytes] | None:
+        """What numbers its rows, with its key.
+
+        Raises:
+            RecordsUnavailable: The key cannot be read.
+        """
+        if self.digest is None:
+            return None
+        try:
+            return self.digest, keys.read_secret(folder / self.digest.key_file)
+        except keys.BadFile as error:
+            raise _unsound(f"{error}. Without the key that numbers its rows, the list cannot be read.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class XlsxReader:
-    """A spreadsheet file with declared sheets: table name -> sheet."""
+    """A spreadsheet file with declared sheets: table name -> sheet. Key files count from `folder`."""
 
     file: Path
     tables: Mapping[str, SheetTable]
+    folder: Path = Path()
 
     @property
     def largest(self) -> int:
@@ -122,7 +139,7 @@ class XlsxReader:
                         f"The file '{self.file.name}' has no sheet '{table.sheet[:64]}'. "
                         f"Sheets there:{listed(list(worksheets))}."
                     )
-                filling.table(name, tuple(table.columns.values()))
+                filling.table(name, tuple(table.columns.values()), table.numbering(self.folder))
                 _fill(filling, table, worksheets[table.sheet], book.epoch)
         finally:
             book.close()
