@@ -27,7 +27,6 @@ BEATRIZ = Person(
     sex="f",
     nhs_number="9999508936",
     address=Address("", "9", "Quarry Mead", "MD2 3HB"),
-    former_address=None,
 )
 WANTED = evidence.spellings([BEATRIZ])
 

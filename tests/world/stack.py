@@ -87,7 +87,6 @@ def held(
         sex=str(row.get("sex", "m"))[0],
         nhs_number=str(row.get("nhs_number", "")),
         address=address or county.Address("", "1", "Unknown Road", "MD9 9ZZ"),
-        former_address=None,
     )
     long_ago = county.Contact((today or _today()) - timedelta(days=3_000), "default", False)
     return county.Held(
@@ -98,6 +97,7 @@ def held(
         last_name=truth.last_name,
         former_last_name=former,
         date_of_birth=born,
+        sex=truth.sex,
         address=address,
         former_address=None,
         nhs_number=truth.nhs_number,
