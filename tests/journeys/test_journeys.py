@@ -4,7 +4,9 @@ A story has `people` and `facts` (agency -> records), may have an `agreement` an
 other_normaliser, other_epoch), and then asks. `then` holds further steps of the same form, which may `withdraw` the
 agreement, `replay` the very same question, or ask anew.
 
-* `expect`: for each agency a word for each person, or `REFUSED` with codes, or `NOT_REACHED`; or one `error` for all.
+* `expect`: for each agency a word for each person (one for the family, where the question is about it as a whole), or
+  `REFUSED` with codes, or `NOT_REACHED`; or one `error` for all. Where answers are put together, `together` is the one
+  answer and an agency is only said to have `ANSWERED`; `left out` are those who were not asked about.
 * `ledger`: every record that the broker's ledger gained. `nodes`: what each node's own ledger gained, beside heads.
 * `saw`: `nothing` for an agency that was sent no question; `nobody` for one that could open nothing; else whom it could
   read about. The broker and the key servers see no identifier, ever; the runner looks at every byte they have.
@@ -183,15 +185,24 @@ async def _ask(world: worlds.World, told: Told, step: Mapping[str, Any]) -> dict
             return {}
     except Problem as problem:
         return {"error": problem.reason}
-    return {one.agency: _words(one, about) for one in outcome.agencies}
+    if outcome.question.of_family:
+        whole = {one.agency: _of_family(one, outcome.left_out) for one in outcome.agencies}
+    else:
+        whole = {one.agency: _words(one, about) for one in outcome.agencies}
+    together = {"together": outcome.word} if outcome.together else {}
+    left_out = [name for number, name in enumerate(about, 1) if f"s{number}" in outcome.left_out]
+    return whole | together | ({"left out": left_out} if left_out else {})
 
 
 async def _first(
     world: worlds.World, told: Told, ask: Mapping[str, Any], people: Mapping[str, Mapping[str, Any]]
 ) -> asking.Outcome:
     value = {name: ask[name] for name in ask if name not in {"by", "about", "staff", "without"}}
-    left_out = ask.get("without", [])
-    rows = [{field: people[name][field] for field in people[name] if field not in left_out} for name in ask["about"]]
+    without = ask.get("without", {})
+    rows = [
+        {field: people[name][field] for field in people[name] if field not in without.get(name, ())}
+        for name in ask["about"]
+    ]
     value |= {"case": "CF-2041", "people": rows}
     inquiry, _ = typed.inquiry(value)
     async with world.desk(ask["by"], **ask.get("staff", {})) as desk:
@@ -214,11 +225,21 @@ async def _again(world: worlds.World, told: Told, replay: Mapping[str, Any]) -> 
         return asking.check(desk.asker, told.prepared, await desk.ask(request))
 
 
+def _of_family(one: asking.AgencyOutcome, left_out: tuple[str, ...]) -> str:
+    """What an agency says of a family as a whole; its delivery where its answer is not shown."""
+    if not one.answers:
+        return _without_answer(one)
+    (word,) = {(said.answer, said.recency, said.linkage) for said in one.answers if said.ref not in left_out}
+    return ", ".join(part for part in (*word, *(f"ring {contact.team}" for contact in one.contacts)) if part)
+
+
+def _without_answer(one: asking.AgencyOutcome) -> str:
+    return " ".join([one.delivery, *sorted({denial.code for denial in one.denials})])
+
+
 def _words(one: asking.AgencyOutcome, about: list[str]) -> Any:
-    if one.delivery == "REFUSED":
-        return " ".join(["REFUSED", *sorted({denial.code for denial in one.denials})])
     if one.delivery != "ANSWERED":
-        return one.delivery
+        return _without_answer(one)
     rung = {contact.ref: contact for contact in one.contacts}
     found = {}
     for number, (name, said) in enumerate(zip(about, one.answers, strict=True), 1):
