@@ -10,18 +10,22 @@
 import datetime
 import json
 import re
+import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
-from sqlalchemy import Executable, TextClause, bindparam, column, select, text
+from sqlalchemy import BigInteger, Date, Executable, Select, String, TextClause, Uuid, bindparam, column, select, text
+from sqlalchemy.types import TypeEngine
 
 from accord.identity import FORMER_LIMIT, BadDescription, Description, describe
-from agency_node.adapters import RecordsUnavailable, Row
+from agency_node.adapters import RecordsUnavailable, Row, selects
 from agency_node.adapters.csv_drop import CsvReader
-from agency_node.adapters.sqlite import QUERY_TIMEOUT_S, SqliteSource
+from agency_node.adapters.server import DENIED
+from agency_node.adapters.servers import open_server
+from agency_node.adapters.sqlite import LONG_S, QUERY_TIMEOUT_S, SqliteSource
 from agency_node.adapters.tables import TableSource, read_date
 from agency_node.adapters.xlsx import XlsxReader
 from agency_node.mapping_file import (
@@ -30,6 +34,7 @@ from agency_node.mapping_file import (
     CsvFolder,
     MappingFile,
     MappingInvalid,
+    Server,
     Spreadsheet,
     SqliteFile,
     binds_of,
@@ -37,11 +42,7 @@ from agency_node.mapping_file import (
     nearest,
     parse,
     quoted,
-    tables_of,
 )
-
-PEOPLE_TIMEOUT_S: Final = 120.0
-"""How long reading every person may take, in seconds; done by jobs, never while a question waits."""
 
 REQUIRED: Final = ("id", "first_name", "last_name")
 OPTIONAL: Final = (
@@ -63,13 +64,19 @@ ANSWER_COLUMNS: Final = ("latest", "count", "open", "team")
 LONG_AGO: Final = datetime.date(1, 1, 1)
 """What `:since` is when a question looks back without limit."""
 
-_NOBODY_TEXT: Final = "\ufffdnobody\ufffd"
-_NOBODY_INTEGER: Final = -(2**62)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BIND: Final = re.compile(r"\(\s*:person_ids\s*\)")
 _SPLIT: Final = re.compile(r"[;|]")
 _FALSE: Final = frozenset({"0", "n", "no", "false", "f", ""})
 
-IdKind = Literal["integer", "text"]
+IdKind = Literal["integer", "text", "uuid"]
+_ID_TYPES: Final[Mapping[IdKind, TypeEngine[Any]]] = {"integer": BigInteger(), "text": String(), "uuid": Uuid()}
+_NOBODY: Final[Mapping[IdKind, int | str | uuid.UUID]] = {
+    "integer": -(2**62),
+    "text": "\ufffdnobody\ufffd",
+    "uuid": uuid.UUID(int=2**128 - 1),
+}
+"""Ids that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,9 @@ class Source(Protocol):
     def columns(self, statement: Executable, binds: Mapping[str, object]) -> tuple[str, ...]:
         """Names of the columns that a statement yields."""
 
+    def kinds(self, statement: Select[Any]) -> frozenset[str]:
+        """Of which kinds the values of a statement's one column are."""
+
     def tables(self) -> Mapping[str, tuple[str, ...]]:
         """Tables with their columns."""
 
@@ -250,7 +260,7 @@ class Records:
     def _read(self, wanted: Callable[[Sequence[str]], bool]) -> Iterator[PersonRow]:
         packed = [
             zlib.compress(json.dumps([row for row in map(self._plain, portion) if wanted(row)]).encode(), 1)
-            for portion in self._source.stream(self._people, {}, PEOPLE_TIMEOUT_S)
+            for portion in self._source.stream(self._people, {}, LONG_S)
         ]
         seen: set[str] = set()
         for portion in packed:
@@ -272,7 +282,11 @@ class Records:
         if wanted is None:
             return None
         within = self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
-        rows = self._source.rows(select(within).where(within.c.id == bindparam("person_id")), {"person_id": wanted}, 2)
+        rows = self._source.rows(
+            select(within).where(within.c.id == bindparam("person_id", type_=_ID_TYPES[self._id_kind])),
+            {"person_id": wanted},
+            2,
+        )
         if len(rows) > 1:
             raise _twice()
         return self._person(self._plain(rows[0])) if rows else None
@@ -294,7 +308,7 @@ class Records:
         ids = [bound for bound in map(self._bound, person_ids) if bound is not None]
         if not ids or len(ids) != len(person_ids):
             return Found(None, None, None, "", doubtful=True)
-        rows = self._source.rows(statement, _binds(binds, ids, since), 2)
+        rows = self._source.rows(statement, self._values(binds, ids, since), 2)
         if len(rows) != 1:
             raise _not_one_row(question)
         found = _found(dict(zip(columns, rows[0], strict=True)))
@@ -348,10 +362,12 @@ class Records:
         """Let go of the records."""
         self._source.close()
 
-    def _bound(self, person_id: str) -> int | str | None:
+    def _bound(self, person_id: str) -> int | str | uuid.UUID | None:
         """The id as the database has it: SQLite compares 7 and '7' as different where a column has no type."""
         if self._id_kind == "text":
             return person_id
+        if self._id_kind == "uuid":
+            return uuid.UUID(person_id) if _UUID.fullmatch(person_id) else None
         return int(person_id) if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", person_id) else None
 
     def _plain(self, row: Row) -> list[str]:
@@ -381,7 +397,7 @@ class Records:
         return PersonRow(person_id=person_id, **plain, **listed, **marks)  # type: ignore[arg-type]  # grouped by type above
 
     def _try_people(self) -> tuple[TextClause, tuple[str, ...]]:
-        statement = _statement(self._mapping.people, "people")
+        statement = text(self._mapping.people)
         columns = self._tried_columns("people", self._mapping.people, statement, {})
         _check_columns("people", columns, REQUIRED, OPTIONAL)
         if self._mapping.changed_at and "changed_at" not in columns:
@@ -395,22 +411,25 @@ class Records:
 
     def _try_ids(self) -> IdKind:
         within = self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
-        kinds = {str(row[0]) for row in self._run("people", select(text("typeof(id)")).select_from(within).distinct())}
-        if kinds - {"integer", "text"} or len(kinds) > 1:
+        try:
+            kinds = self._source.kinds(select(within.c.id))
+        except RecordsUnavailable as fault:
+            raise self._explained("people", "", fault) from None
+        if kinds - set(_ID_TYPES) or len(kinds) > 1:
             raise MappingInvalid(
                 f"The id of the people query must be all whole numbers or all text; it is {listed(sorted(kinds))}.",
                 question="people",
                 column="id",
-                cure="Write CAST(... AS TEXT) AS id, and the same in every answer, or leave rows without an id out.",
+                cure="Write CAST(... AS TEXT) AS id (in MariaDB AS CHAR), and the same in every answer, or leave rows "
+                "without an id out.",
             )
-        return "integer" if kinds == {"integer"} else "text"
+        return next((kind for kind in _ID_TYPES if kind in kinds), "text")
 
     def _try_answer(self, question: str) -> tuple[TextClause, tuple[str, ...], frozenset[str]]:
         sql = self._mapping.answers[question]
-        statement = _statement(sql, question)
-        binds = frozenset(binds_of(sql, question))
-        nobody: int | str = _NOBODY_INTEGER if self._id_kind == "integer" else _NOBODY_TEXT
-        values = _binds(binds, [nobody], LONG_AGO)
+        binds = binds_of(sql, question, self._mapping.dialect)
+        statement = self._statement(sql, binds)
+        values = self._values(binds, [_NOBODY[self._id_kind]], LONG_AGO)
         columns = self._tried_columns(question, sql, statement, values)
         _check_columns(question, columns, (), ANSWER_COLUMNS)
         if not {"count", "open"} & set(columns):
@@ -438,11 +457,28 @@ class Records:
             )
         return statement, columns, binds
 
+    def _statement(self, sql: str, binds: Collection[str]) -> TextClause:
+        types = {
+            "person_ids": _ID_TYPES[self._id_kind],
+            "since": String() if self._mapping.dialect == "sqlite" else Date(),
+        }
+        return text(_BIND.sub(":person_ids", sql)).bindparams(
+            *(bindparam(name, type_=types[name], expanding=name == "person_ids") for name in sorted(binds))
+        )
+
+    def _values(
+        self, used: Collection[str], ids: Sequence[int | str | uuid.UUID], since: datetime.date
+    ) -> dict[str, object]:
+        # SQLite has no dates; they are compared as text.
+        day = since.isoformat() if self._mapping.dialect == "sqlite" else since
+        values: dict[str, object] = {"person_ids": list(ids), "since": day}
+        return {name: value for name, value in values.items() if name in used}
+
     def _try_as_of(self) -> TextClause | None:
         sql = self._mapping.data_as_of
         if not sql:
             return None
-        statement = _statement(sql, "data_as_of")
+        statement = text(sql)
         if len(self._tried_columns("data_as_of", sql, statement, {})) != 1:
             raise MappingInvalid(
                 "The data_as_of query must yield exactly one column.",
@@ -455,7 +491,7 @@ class Records:
         self, question: str, statement: Executable, binds: Mapping[str, object] | None = None, limit: int | None = None
     ) -> list[Row]:
         try:
-            return self._source.rows(statement, binds or {}, limit, PEOPLE_TIMEOUT_S)
+            return self._source.rows(statement, binds or {}, limit, LONG_S)
         except RecordsUnavailable as fault:
             raise self._explained(question, "", fault) from None
 
@@ -485,6 +521,19 @@ class Records:
 
     def _missing(self, where: str, question: str, sql: str, told: str) -> MappingInvalid:
         tables = self._source.tables()
+        if told == DENIED:
+            return MappingInvalid(
+                f"{where} reads what the node's account may not read, or what is not there.",
+                question=question,
+                cure=f"Check the names, and GRANT SELECT on them to the account. It may read: {listed(tables)}.",
+            )
+        called = re.search(r"no such function: (\S+)", told)
+        if called:
+            return MappingInvalid(
+                f"{where} calls {quoted(called[1])}, which the database does not have for values of these kinds.",
+                question=question,
+                cure="CAST them to what it works on, or use another function.",
+            )
         table = re.search(r"no such table: (\S+)", told)
         if table:
             return MappingInvalid(
@@ -495,7 +544,9 @@ class Records:
         absent = re.search(r"no such column: (\S+)", told)
         if absent:
             name = absent[1].split(".")[-1].rstrip(".,")
-            used = [known for known in tables if known.lower() in tables_of(sql)] or list(tables)
+            used = [known for known in tables if known.lower() in selects.tables(sql, self._mapping.dialect)] or list(
+                tables
+            )
             there = [known for one in used for known in tables[one]]
             which = "the table " + quoted(used[0]) + " does" if len(used) == 1 else "its tables do"
             return MappingInvalid(
@@ -527,7 +578,11 @@ def open_records(path: Path, timeout_s: float = QUERY_TIMEOUT_S) -> Records:
     except OSError:
         raise MappingInvalid("The mapping file cannot be read.", cure="Check its path and who may read it.") from None
     mapping = parse(data)
-    return Records(mapping, _open(mapping, path.parent, timeout_s))
+    try:
+        source = _open(mapping, path.parent, timeout_s)
+    except RecordsUnavailable as fault:
+        raise MappingInvalid(str(fault), question="source") from None
+    return Records(mapping, source)
 
 
 def _open(mapping: MappingFile, folder: Path, timeout_s: float) -> Source:
@@ -539,17 +594,8 @@ def _open(mapping: MappingFile, folder: Path, timeout_s: float) -> Source:
             return TableSource(CsvReader(folder / source.folder, source.tables), timeout_s)
         case Spreadsheet():
             return TableSource(XlsxReader(folder / source.file, source.tables, folder), timeout_s)
-
-
-def _statement(sql: str, question: str) -> TextClause:
-    binds = binds_of(sql, question)
-    statement = text(_BIND.sub(":person_ids", sql))
-    return statement.bindparams(bindparam("person_ids", expanding=True)) if "person_ids" in binds else statement
-
-
-def _binds(used: Collection[str], ids: Sequence[int | str], since: datetime.date) -> dict[str, object]:
-    values: dict[str, object] = {"person_ids": list(ids), "since": since.isoformat()}
-    return {name: value for name, value in values.items() if name in used}
+        case Server():
+            return open_server(source.kind, folder / source.url_file, timeout_s)
 
 
 def _check_columns(question: str, columns: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:

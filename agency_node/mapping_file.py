@@ -25,22 +25,18 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
-import sqlglot
 import yaml
-from sqlalchemy import text
-from sqlglot import exp
 
 from accord.reasons import Problem
 from accord.statement import AGENCY, QUESTION
+from agency_node.adapters import selects
 from agency_node.adapters.csv_drop import CsvTable
-from agency_node.adapters.sqlite import SAFE_FUNCTIONS
 from agency_node.adapters.tables import COLUMN_TYPES, MAX_DIGITS, NAME, Column, Digest
 from agency_node.adapters.xlsx import MAX_HEADER_ROW, SheetTable
 
 MAX_FILE_BYTES: Final = 256 * 1024
-MAX_SQL_CHARS: Final = 16_000
 MAX_DEPTH: Final = 16
 """Deepest nesting of the mapping file; a sound one needs seven."""
 MAX_CONTACT_CHARS: Final = 60
@@ -95,6 +91,14 @@ class Spreadsheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """Which kind of database server the agency has, and in which file its address stands."""
+
+    kind: Literal["postgresql", "mariadb"]
+    url_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContactRoute:
     """Whom to ring: a team of the agency, with phone or mailbox or both, and a lead professional if policy allows."""
 
@@ -120,12 +124,19 @@ class MappingFile:
     """
 
     agency: str
-    source: SqliteFile | CsvFolder | Spreadsheet
+    source: SqliteFile | CsvFolder | Spreadsheet | Server
     people: str
     answers: Mapping[str, str]
     contacts: Mapping[str, ContactRoute]
     data_as_of: str = ""
     changed_at: str = ""
+
+    @property
+    def dialect(self) -> selects.Dialect:
+        """How the queries are read."""
+        if isinstance(self.source, Server):
+            return "postgres" if self.source.kind == "postgresql" else "mysql"
+        return "sqlite"
 
 
 def parse(data: bytes) -> MappingFile:
@@ -151,14 +162,7 @@ def parse(data: bytes) -> MappingFile:
             )
         block = _Block(body, question, f"the answer to {question}")
         block.closed({"sql"}, set())
-        sql = block.text("sql")
-        if "person_ids" not in binds_of(sql, question):
-            raise MappingInvalid(
-                f"The query for {question} is not limited to the person asked about.",
-                question=question,
-                cure="Limit it with ... IN (:person_ids).",
-            )
-        answers[question] = sql
+        answers[question] = block.text("sql")
     mapping = MappingFile(
         agency=agency,
         source=_source(top.block("source")),
@@ -173,15 +177,22 @@ def parse(data: bytes) -> MappingFile:
             "What the mapping says of changed_at is not known.",
             cure="Write 'changed_at: reliable', or leave the line out.",
         )
+    for question, sql in answers.items():
+        if "person_ids" not in binds_of(sql, question, mapping.dialect):
+            raise MappingInvalid(
+                f"The query for {question} is not limited to the person asked about.",
+                question=question,
+                cure="Limit it with ... IN (:person_ids).",
+            )
     for name, sql in (("people", mapping.people), ("data_as_of", mapping.data_as_of)):
-        if sql and binds_of(sql, name):
+        if sql and binds_of(sql, name, mapping.dialect):
             raise MappingInvalid(
                 f"The {name} query uses a bind.", question=name, cure="Only the answers know :person_ids and :since."
             )
     return mapping
 
 
-def _source(block: "_Block") -> SqliteFile | CsvFolder | Spreadsheet:
+def _source(block: "_Block") -> SqliteFile | CsvFolder | Spreadsheet | Server:
     kind = block.text("kind") if "kind" in block else ""
     if kind == "sqlite":
         block.closed({"kind", "database_file"}, set())
@@ -192,7 +203,12 @@ def _source(block: "_Block") -> SqliteFile | CsvFolder | Spreadsheet:
     if kind == "xlsx":
         block.closed({"kind", "file", "tables"}, set())
         return Spreadsheet(block.text("file"), _tables(block, _sheet_table))
-    raise MappingInvalid("The source's kind is not known.", question="source", cure="Use sqlite, csv or xlsx.")
+    if kind in {"postgresql", "mariadb"}:
+        block.closed({"kind", "url_file"}, set())
+        return Server("postgresql" if kind == "postgresql" else "mariadb", block.text("url_file"))
+    raise MappingInvalid(
+        "The source's kind is not known.", question="source", cure="Use sqlite, csv, xlsx, postgresql or mariadb."
+    )
 
 
 def _tables(block: "_Block", read: Callable[[str, "_Block"], _Table]) -> dict[str, _Table]:
@@ -417,25 +433,17 @@ def _encodable(value: str) -> bool:
     return True
 
 
-def binds_of(sql: str, question: str) -> set[str]:
+def binds_of(sql: str, question: str, dialect: selects.Dialect) -> frozenset[str]:
     """The binds of one harmless SELECT.
 
     Raises:
         MappingInvalid: It is not one SELECT, calls a function that is not allowed, or has other binds.
     """
     where = "The people query" if question == "people" else f"The query for {question}"
-    tree = _select(sql, question, where)
-    for function in tree.find_all(exp.Anonymous):
-        name = str(function.this).lower()
-        if name not in SAFE_FUNCTIONS:
-            raise MappingInvalid(
-                f"{where} calls {quoted(name)}, which is not among the functions allowed.",
-                question=question,
-                cure="Use plain SQL functions such as count, max, date, coalesce.",
-            )
-    binds = {str(node.this or "?") for node in tree.find_all(exp.Placeholder, exp.Parameter)}
-    # The database layer finds binds by its own rule; both must see the same ones.
-    binds |= set(text(sql).compile().params)
+    fault = selects.fault(sql, dialect)
+    if fault is not None:
+        raise MappingInvalid(f"{where} {fault.told}", question=question, cure=fault.cure)
+    binds = selects.binds(sql, dialect)
     unknown = binds - {"person_ids", "since"}
     if unknown:
         raise MappingInvalid(
@@ -444,38 +452,6 @@ def binds_of(sql: str, question: str) -> set[str]:
             cure="Only :person_ids and :since are known; write '::' or times like '12:30' with char(58).",
         )
     return binds
-
-
-def _select(sql: str, question: str, where: str) -> exp.Expression:
-    only = MappingInvalid(f"{where} is not one SELECT.", question=question, cure="Write one SELECT and nothing else.")
-    if len(sql) > MAX_SQL_CHARS:
-        raise MappingInvalid(f"{where} is too long.", question=question, cure="Ask for a view that does the work.")
-    try:
-        trees = sqlglot.parse(sql, read="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError):
-        raise only from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        # The parser's own slips on nonsense; a text it cannot read is not a SELECT that we could vouch for.
-        raise only from None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Select | exp.SetOperation):
-        raise only
-    tree = trees[0]
-    if tree.find(exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach):
-        raise only
-    return tree
-
-
-def tables_of(sql: str) -> set[str]:
-    """Names of the tables that a query reads, in small letters; none when it cannot be told."""
-    try:
-        return {
-            table.name.lower()
-            for tree in sqlglot.parse(sql, read="sqlite")
-            if tree
-            for table in tree.find_all(exp.Table)
-        }
-    except sqlglot.errors.SqlglotError:
-        return set()
 
 
 def quoted(name: str) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Executable, create_engine
+from sqlalchemy import CursorResult, Executable, Select, create_engine, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -27,6 +27,9 @@ from agency_node.adapters import RecordsUnavailable, Row
 
 QUERY_TIMEOUT_S: Final = 2.0
 """How long one question's look-up may take, in seconds."""
+
+LONG_S: Final = 120.0
+"""How long reading every person may take, in seconds; done by jobs, never while a question waits."""
 
 PORTION: Final = 1_000
 """Rows in one portion of a long reading."""
@@ -199,6 +202,17 @@ class ReadOnly:
         with self._run(statement, binds, timeout_s) as result:
             while rows := result.fetchmany(PORTION):
                 yield [tuple(row) for row in rows]
+
+    def kinds(self, statement: Select[Any]) -> frozenset[str]:
+        """Of which kinds the values of a statement's one column are: `integer`, `text` or another.
+
+        A column of SQLite may hold values of several kinds (https://www.sqlite.org/datatype3.html).
+
+        Raises:
+            RecordsUnavailable: Refused, too slow, or not understood by the database.
+        """
+        (value,) = statement.subquery("accord_values").c
+        return frozenset(str(row[0]) for row in self.rows(select(func.typeof(value)).distinct(), {}, None, LONG_S))
 
     def columns(self, statement: Executable, binds: Mapping[str, object]) -> tuple[str, ...]:
         """Names of the columns that a statement yields; no row is kept.

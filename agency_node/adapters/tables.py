@@ -21,9 +21,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, Select
 
 from accord.canonical import lp
 from agency_node.adapters import RecordsUnavailable, Row
@@ -243,6 +243,14 @@ class TableSource:
             RecordsUnavailable: The files are unsound, or the statement was refused, too slow or not understood.
         """
         return self._current().reading.columns(statement, binds)
+
+    def kinds(self, statement: Select[Any]) -> frozenset[str]:
+        """Of which kinds the values of a statement's one column are.
+
+        Raises:
+            RecordsUnavailable: The files are unsound, or the statement was refused, too slow or not understood.
+        """
+        return self._current().reading.kinds(statement)
 
     def tables(self) -> Mapping[str, tuple[str, ...]]:
         """Tables with their columns.

@@ -239,7 +239,7 @@ CHANGES = [
     ("max(team) AS team", "readfile('x') AS team", "agency.contact", "", "'readfile'"),
     ("FROM clients", "FROM pragma_table_info('clients')", "people", "", "'pragma_table_info'"),
     ("care.db", "absent.db", "source", "", "path"),
-    ("kind: sqlite", "kind: oracle", "source", "", "sqlite, csv or xlsx"),
+    ("kind: sqlite", "kind: oracle", "source", "", "sqlite, csv, xlsx, postgresql or mariadb"),
     ("version: 1", "version: 2", "", "", "version"),
     ("agency: social-care", "agency: Social Care", "", "", "agency id"),
     ("phone:", "telephone:", "contacts", "", "Did you mean 'phone'"),
