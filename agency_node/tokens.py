@@ -173,13 +173,10 @@ _PEOPLE: Final = (1, 2, 3, 4, 6, 8, 12)
 def _capacity(family: Family) -> int:
     """Elements of a family that one person takes in a question, whatever the name.
 
-    A one-deletion neighbourhood has a key for each letter and one more; seven dates are masked; a postcode has up to
-    seven characters; a name counts with up to seven nickname roots. Who needs more, by a very long or a double last
-    name, counts as two people.
+    Seven dates are masked; a name counts with up to seven nickname roots. Who needs more, by a double last name with
+    nicknames, counts as two people.
     """
-    if {"first.del", "last.del"} & set(family.parts):
-        return 12
-    if {"pc.del", "first.nick"} & set(family.parts):
+    if "first.nick" in family.parts:
         return 8
     return 7 if "dob.mask" in family.parts else 1
 

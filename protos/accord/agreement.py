@@ -244,10 +244,10 @@ def parse_withdrawal(data: bytes) -> Withdrawal:
 def committed(family: Family) -> bool:
     """Whether an agreement commits to a person's tokens of this family.
 
-    Those that fix the first name or the full birth date, and have no spelling variants: a variant would add bytes and
-    fix nothing more.
+    Those that fix two fields whole, the first name or the full birth date among them, and have no spelling variants:
+    others would add bytes and fix little or nothing more.
     """
-    return bool(family.fixes & MUST_FIX) and not any(part.endswith((".del", ".mask")) for part in family.parts)
+    return bool(family.fixes & MUST_FIX) and len(family.fixes) > 1 and "dob.mask" not in family.parts
 
 
 def commit(salt: bytes, tokens: Iterable[bytes]) -> Binding:
