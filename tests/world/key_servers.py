@@ -46,6 +46,7 @@ answers:
     sql: >-
       SELECT max(seen) AS latest, count(*) AS count, NULL AS team FROM contact
       WHERE person_id IN (:person_ids) AND seen >= :since
+changed_at: reliable
 contacts:
   default: {{team: Front desk, role: Duty officer, phone: 01632 960001}}
 """
