@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha512
 from pathlib import Path
 
@@ -14,23 +14,28 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from accord.canonical import decode_object
-from accord.identity import Description, MatchKey, describe, entries, match_keys
+from accord.identity import MAX_KEYS, Description, MatchKey, describe, entries, match_keys
 from accord.linkage import tag
 from agency_node.index import (
     BATCH,
+    READ,
     Built,
     Cause,
     IndexState,
+    NoFullPass,
     Progress,
     RecordsVanished,
+    Refreshed,
     Stage,
     Terms,
     TokenIndex,
     build,
+    refresh,
     retire,
 )
 from agency_node.ledger import entries as ledger_entries
-from agency_node.store import open_store, reading
+from agency_node.store import open_store, reading, writing
+from agency_node.store.index import IndexBusy, begin, clear, finish, listing, only_job
 from agency_node.store.tables import index_meta, index_record, index_token
 
 TERMS = Terms(epoch="2026-11", key_servers="ab" * 32)
@@ -524,3 +529,198 @@ def test_what_is_stored_of_values_is_keyed(store: Engine) -> None:
     counts = json.loads(written or "{}")["counts"]["last"]
     assert [5] == list(counts.values())
     assert "thorley" not in str(written)
+
+
+# ---- many people ----------------------------------------------------------------------------------------------------
+
+
+def test_a_number_met_again_hundreds_of_people_later_stops_the_job(store: Engine) -> None:
+    """One of two people would silently not be found; nothing in memory remembers the first of them."""
+    rows = {str(n): Row(f"p{n}", person(n)) for n in range(READ + 40)} | {"again": Row("p3", person(3))}
+    run(store, SimulatedAgency(dict(list(rows.items())[:-1])))
+
+    with pytest.raises(ValueError, match="one number"):
+        run(store, SimulatedAgency(rows))
+
+
+def test_whoever_has_gone_is_removed_however_many_they_are(store: Engine) -> None:
+    """T-LNK-5: removed a few hundred at a time, and nobody who is still there with them."""
+    run(store, agency(700))
+
+    built = run(store, agency(100), allow_vanishing=True)
+
+    with reading(store) as connection:
+        people = connection.execute(text("SELECT count(DISTINCT person_id) FROM index_record")).scalar()
+        orphans = connection.execute(
+            text("SELECT count(*) FROM index_token WHERE record_id NOT IN (SELECT id FROM index_record)")
+        ).scalar()
+    assert (600, 100, 0) == (built.removed, people, orphans)
+
+
+def test_one_job_at_a_time_works_on_an_index(store: Engine) -> None:
+    """Two passes at once would take each other's people for gone."""
+    run(store, agency(3))
+
+    with only_job(store), pytest.raises(IndexBusy):
+        run(store, agency(3))
+
+    assert 0 == run(store, agency(3)).changed
+
+
+def test_an_index_that_was_replaced_is_cleared_and_names_nobody_meanwhile(store: Engine) -> None:
+    """T-LNK-5: half of an index that is being removed must not be asked."""
+    old = replace(TERMS, normaliser="0" * 64)
+    run(store, agency(10), terms=old)
+    with writing(store) as connection:
+        index = begin(connection, asdict(TERMS), bytes(32))
+        finish(connection, index, 0, "{}", "", AT_NS)
+    between = state(store, old).cause
+    clear(store, 1)
+
+    assert (Cause.INCOMPLETE, Cause.OTHER_NORMALISER) == (between, state(store, old).cause)
+
+
+def test_what_indexes_there_are_can_be_listed(store: Engine) -> None:
+    """For the operator: which linkage keys, how many people, how large."""
+    run(store, agency(10))
+
+    (only,) = listing(store)
+
+    tokens = sum(len(match_keys(person(n))) for n in range(10))
+    assert (TERMS.epoch, True, 10, 10, AT_NS, tokens) == (
+        *(only.epoch, only.complete, only.people, only.read, only.built_at_ns, only.tokens),
+    )
+    assert asdict(TERMS) == only.terms
+
+
+# ---- between full passes --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class ChangingAgency(SimulatedAgency):
+    """Rows that say when they changed."""
+
+    asked_since: list[str] = field(default_factory=list)
+
+    def people_changed_since(self, watermark: str) -> Iterator[Row]:
+        self.asked_since.append(watermark)
+        yield from (row for row in self.rows.values() if row.changed_at >= watermark)
+
+
+def changing(count: int) -> ChangingAgency:
+    return ChangingAgency({f"p{n}": Row(f"p{n}", person(n), changed_at="2026-06-01") for n in range(count)})
+
+
+def take_in(engine: Engine, people: ChangingAgency, servers: SimulatedKeyServers | None = None) -> Refreshed:
+    return asyncio.run(refresh(engine, people, servers or SimulatedKeyServers(), node_id=NODE, terms=TERMS))
+
+
+def test_a_changed_record_is_taken_in_and_nobody_else_is_asked_for(store: Engine) -> None:
+    """A person who was registered an hour ago can be found before the night's full pass."""
+    people = changing(100)
+    run(store, people)
+    people.rows["p7"] = Row("p7", person(7, last_name="Thorley"), changed_at="2026-06-02")
+    people.rows["new"] = Row("new", person(499), changed_at="2026-06-03")
+    del people.rows["p8"]
+    servers = SimulatedKeyServers()
+
+    done = take_in(store, people, servers)
+    again = take_in(store, people, servers)
+
+    keys = [*match_keys(person(7, last_name="Thorley")), *match_keys(person(499))]
+    held = {hits[0].person_id for hits in TokenIndex(store).candidates([tag(token_of(k), NODE) for k in keys]).values()}
+    assert (Refreshed(100, 2), Refreshed(1, 0)) == (done, again)
+    assert [len(keys)] == servers.asked
+    assert ["2026-06-01", "2026-06-03"] == people.asked_since
+    assert {"p7", "new"} <= held
+
+
+def test_taking_in_changes_makes_no_index_fresher_and_removes_nobody(store: Engine) -> None:
+    """T-LNK-5: a record may change without saying so, so *no* counts as of the last full pass only."""
+    people = changing(100)
+    run(store, people)
+    del people.rows["p8"]
+    people.rows["new"] = Row("new", person(499), changed_at="2026-06-03")
+
+    take_in(store, people)
+
+    assert IndexState(None, 100, AT_NS) == state(store)
+    assert Cause.STALE == state(store, now_ns=AT_NS + (DAY_S + 1) * 10**9).cause
+    assert TokenIndex(store).tokens_of("p8")
+
+
+def test_a_full_pass_after_taking_in_changes_ends_as_if_there_had_been_none(store: Engine, tmp_path: Path) -> None:
+    """T-OPS-6: both ways lead to one index."""
+    people = changing(100)
+    run(store, people)
+    people.rows["p7"] = Row("p7", person(7, last_name="Thorley"), changed_at="2026-06-02")
+    take_in(store, people)
+    del people.rows["p8"]
+    built = run(store, people)
+    other = open_store(tmp_path / "other.db")
+    run(other, people)
+
+    assert (0, 1) == (built.changed, built.removed)
+    assert content(other) == content(store)
+    other.dispose()
+
+
+def test_changes_are_taken_in_only_where_a_full_pass_has_ended(store: Engine) -> None:
+    """T-LNK-5: an index that was never whole would look complete."""
+    with pytest.raises(NoFullPass, match="no complete index"):
+        take_in(store, changing(10))
+    with pytest.raises(ConnectionError):
+        run(store, changing(3 * BATCH), SimulatedKeyServers(stops_at_call=1))
+    with pytest.raises(NoFullPass, match="no complete index"):
+        take_in(store, changing(10))
+
+
+def test_records_that_say_no_times_take_full_passes(store: Engine) -> None:
+    """The cure is said; nothing is guessed."""
+    run(store, agency(10))
+
+    with pytest.raises(NoFullPass, match="when they changed"):
+        take_in(store, changing(10))
+
+
+def test_a_new_name_keeps_the_old_one_findable_where_the_records_keep_it(store: Engine) -> None:
+    """T-LNK-3: who married is asked about under either name for years; without the field the old name is gone."""
+    people = changing(20)
+    run(store, people)
+    married = replace(person(7), last="thorley", former_last=(person(7).last,))
+    people.rows["p7"] = Row("p7", married, changed_at="2026-06-02")
+    forgotten = replace(person(8), last="thorley")
+    people.rows["p8"] = Row("p8", forgotten, changed_at="2026-06-02")
+    take_in(store, people)
+
+    def only_by(name: Description, other: Description) -> set[bytes]:
+        """Tags that depend on which of two names somebody is asked about under."""
+        mine, theirs = ({key.input for key in match_keys(one)} for one in (name, other))
+        return {tag(token_of(MatchKey("", one)), NODE) for one in mine - theirs}
+
+    found = {}
+    for number, new in ((7, married), (8, forgotten)):
+        tags = only_by(person(number), new), only_by(new, person(number))
+        found[number] = [TokenIndex(store).candidates(list(one)).keys() == one for one in tags]
+    assert {7: [True, True], 8: [False, True]} == found
+
+
+def test_earlier_names_and_postcodes_cost_a_bounded_number_of_keys() -> None:
+    """Four of each at most, so that one record cannot fill an index."""
+    most = describe(
+        first_name="Christopher",
+        last_name="Featherstonehaugh",
+        middle_names="Marie",
+        date_of_birth="1988-05-21",
+        address="1 Larkspur Rise",
+        postcode="MD4 7QT",
+        sex="f",
+        former_last_names=["Cholmondeley", "Wriothesley", "Leveson", "Marjoribanks"],
+        former_postcodes=["MD1 1AA", "MD1 1AB", "MD1 1AC", "MD1 1AD"],
+    )
+
+    keys = {key.input for entry in entries(most) for key in match_keys(entry)}
+
+    assert 9 == len(entries(most))
+    assert len(keys) <= 9 * MAX_KEYS
+    assert len(keys) > MAX_KEYS
