@@ -68,12 +68,13 @@ class Told:
             self.phases[name] = round(time.monotonic() - since, 2)
         console.print(f"    {self.phases[name]:.1f} s", style="dim", highlight=False)
 
-    def as_object(self, peak_pss_mib: float) -> dict[str, object]:
+    def as_object(self, processes: Processes) -> dict[str, object]:
         """The outcome for a program."""
         return {
             "ok": self.ok,
             "seconds": round(time.monotonic() - self.began, 2),
-            "peak_pss_mib": round(peak_pss_mib, 1),
+            "peak_pss_mib": round(processes.peak_pss_mib, 1),
+            "commands_at_once": processes.commands_at_once,
             "phases": self.phases,
             "failure": self.failure,
             "steps": [
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
                 except (CommandFailed, DidNotStart) as problem:
                     told.failure = str(problem)
                     console.print(told.failure, style="red", markup=False)
-                _finish(told, processes.peak_pss_mib, console, outcome)
+                _finish(told, processes, console, outcome)
                 code = 0 if told.ok else 1
                 if chosen.stay:
                     _stay(at, processes, console)
@@ -156,12 +157,12 @@ def _demonstrate(at: Federation, people: int, processes: Processes, console: Con
     told.phases["story"] = round(time.monotonic() - since, 2)
 
 
-def _finish(told: Told, peak_pss_mib: float, console: Console, outcome: str | None) -> None:
+def _finish(told: Told, processes: Processes, console: Console, outcome: str | None) -> None:
     console.rule(align="left")
     for step in told.steps:
         mark = "[green]ok  [/]" if step.ok else "[bold red]FAIL[/]"
         console.print(f"{mark} {step.name:28}{step.seconds:5.1f} s{_times(step.question_ms)}")
-    found = told.as_object(peak_pss_mib)
+    found = told.as_object(processes)
     phases = ", ".join(f"{name} {seconds:.1f}" for name, seconds in told.phases.items())
     console.print(
         f"{found['seconds']} s in all ({phases}); at most {found['peak_pss_mib']} MiB of memory in use at once."

@@ -91,11 +91,13 @@ class Processes:
         folder: Where the output of commands is kept while they run.
         environment: What every program is given as its environment.
         peak_pss_mib: Most memory that everything together, this process included, took at once, MiB.
+        commands_at_once: Most commands that ran together, beside the services.
     """
 
     folder: Path
     environment: Mapping[str, str]
     peak_pss_mib: float = 0.0
+    commands_at_once: int = 0
     _services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _commands: list[_Running] = field(default_factory=list)
     _measured: float = 0.0
@@ -166,6 +168,7 @@ class Processes:
             try:
                 one = _Running(self._spawn(words, out_file.fileno(), err_file.fileno()), out, err, since)
                 self._commands.append(one)
+                self.commands_at_once = max(self.commands_at_once, len(self._commands))
             finally:
                 self._starting = False
         self._stop_if_told()

@@ -558,9 +558,9 @@ class Teller:
 
     def _known(self) -> Verdict:
         self._say(
-            "Each agency has seen a piece of this family, and none of them knows of the others. Some have written a name"
-            " or an address down otherwise, and one is a service that must not be named lightly. Now the social worker"
-            " sees who knows whom, and how recently:"
+            "Each agency has seen a piece of this family, and none of them knows of the others. Some have written a"
+            " name or an address down otherwise, and one is a service that must not be named lightly. Now the social"
+            " worker sees who knows whom, and how recently:"
         )
         asked = self._ask("family-picture", self._family("s47_enquiry"))
         return judge_known(asked, self._truth())
