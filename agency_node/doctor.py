@@ -153,6 +153,7 @@ def examine(settings: NodeSettings, now_ns: int) -> tuple[Row, ...]:
     done.look("broker's ledger", lambda: _seen(engine(), directory()))
     records = done.look("records", lambda: _records(settings))
     done.look("write refused", lambda: _refuses_writes(records()))
+    done.look("slow query", lambda: _stops_slow(records()))
     done.look("index", lambda: _index(settings, engine(), directory(), now_ns))
     if settings.staff is not None:
         provider = settings.staff
@@ -287,7 +288,21 @@ def _refuses_writes(records: Records) -> tuple[str, bool]:
             "the agency's records let this node write",
             "Stop the node, and give it a read-only copy or account.",
         )
+    if records.account_may_write():
+        raise Unwell(
+            "the node's account at the database server may change records, though the node never does",
+            "Give it an account with SELECT on what the mapping reads, and nothing else.",
+        )
     return "an attempt to write was refused", True
+
+
+def _stops_slow(records: Records) -> tuple[str, bool]:
+    if not records.stops_slow():
+        raise Unwell(
+            "the agency's records do not stop a query that takes too long",
+            "Let the database's own operator say why its time limit does not hold.",
+        )
+    return "a query that never ends was stopped", True
 
 
 _INDEX: Final[Mapping[index.Cause, tuple[str, str]]] = {

@@ -189,6 +189,12 @@ class Source(Protocol):
     def refuses_writes(self) -> bool:
         """Whether an attempt to write is refused."""
 
+    def stops_slow(self) -> bool:
+        """Whether a statement that takes too long is stopped."""
+
+    def account_may_write(self) -> bool:
+        """Whether an account that stands between may change anything."""
+
     def close(self) -> None:
         """Let go of the records."""
 
@@ -218,6 +224,11 @@ class Records:
     def questions(self) -> frozenset[str]:
         """Questions that the mapping binds."""
         return frozenset(self._answers)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What the people query yields."""
+        return self._columns
 
     def uses_since(self, question: str) -> bool:
         """Whether the question's query limits itself by `:since`."""
@@ -357,6 +368,22 @@ class Records:
             RecordsUnavailable: The records cannot be read.
         """
         return self._source.refuses_writes()
+
+    def stops_slow(self) -> bool:
+        """Whether a statement that takes too long is stopped; for `accord-node doctor`.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+        """
+        return self._source.stops_slow()
+
+    def account_may_write(self) -> bool:
+        """Whether a server's account has rights to change records, though this node never uses them.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+        """
+        return self._source.account_may_write()
 
     def close(self) -> None:
         """Let go of the records."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, Executable, Select, create_engine, func, select
+from sqlalchemy import CursorResult, Executable, Select, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -33,6 +33,10 @@ LONG_S: Final = 120.0
 
 PORTION: Final = 1_000
 """Rows in one portion of a long reading."""
+
+_ENDLESS: Final = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+_TRIAL_S: Final = 0.2
+"""Time limit of the endless statement that `stops_slow` tries, in seconds."""
 
 _STEPS: Final = 1_000
 """Virtual-machine steps between two looks at the deadline; about 20 microseconds of work."""
@@ -240,6 +244,24 @@ class ReadOnly:
         """
         with self._opened() as connection:
             return refused(connection)
+
+    def stops_slow(self) -> bool:
+        """Whether a statement that takes too long is stopped.
+
+        Raises:
+            RecordsUnavailable: It cannot be read.
+        """
+        try:
+            self.rows(text(_ENDLESS), {}, None, _TRIAL_S)
+        except RecordsUnavailable as fault:
+            if fault.cause != "slow":
+                raise
+            return True
+        return False
+
+    def account_may_write(self) -> bool:
+        """Whether an account that stands between may change anything: there is none."""
+        return False
 
     def close(self) -> None:
         """Let go of the database."""

@@ -301,6 +301,18 @@ class TableSource:
         """
         return self._current().reading.refuses_writes()
 
+    def stops_slow(self) -> bool:
+        """Whether a statement that takes too long is stopped.
+
+        Raises:
+            RecordsUnavailable: The files are unsound.
+        """
+        return self._current().reading.stops_slow()
+
+    def account_may_write(self) -> bool:
+        """Whether an account that stands between may change anything: there is none."""
+        return False
+
     def close(self) -> None:
         """Forget every row."""
         with self._lock:

@@ -1,36 +1,8 @@
-"""The agency's records: mapping check, questions, agencies."""
+"""What the federation agreed on: questions, agencies."""
 
-import contextlib
-from datetime import UTC, datetime
-
-import typer
 from rich.table import Table
 
 from agency_node.cli.app import HomeOption, JsonOption, app, load, out, show
-
-mapping = typer.Typer(help="How questions are looked up in the agency's records.", no_args_is_help=True)
-app.add_typer(mapping, name="mapping")
-
-
-@mapping.command("check")
-def mapping_check(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Try the mapping on the real database and show counts, never rows."""
-    from agency_node import __main__ as parts
-    from agency_node import rehearsal
-
-    with contextlib.closing(parts.check_mapping(load(home))) as records:
-        found = rehearsal.check(records, datetime.now(UTC).date())
-    if as_json:
-        show({name: getattr(found, name) for name in found.__slots__})
-        return
-    table = Table(title="The mapping fits. What it finds, in counts:", title_justify="left")
-    table.add_column("What")
-    table.add_column("How many")
-    for name in found.__slots__:
-        value = getattr(found, name)
-        for key, count in value.items() if isinstance(value, dict) else [("", value)]:
-            table.add_row(" ".join(part for part in (name.replace("_", " "), str(key)) if part), str(count))
-    out.print(table)
 
 
 @app.command()

@@ -52,7 +52,7 @@ def test_a_node_of_a_running_federation_is_well(living: worlds.World) -> None:
     assert {"ok"} == {row["state"] for row in found["checks"]}
     assert [
         *("settings", "own database", "directory", "keys", "certificate", "broker", "steward", "clock", "rules"),
-        *("own ledger", "broker's ledger", "records", "write refused", "index", "sign-in"),
+        *("own ledger", "broker's ledger", "records", "write refused", "slow query", "index", "sign-in"),
     ] == [row["name"] for row in found["checks"]]
 
 
