@@ -11,9 +11,10 @@ tool and a record can be erased without breaking a proof.
 * Records carry no identifier, and only the fields declared here: an undeclared one is a bug.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -126,6 +127,27 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One question that reached this agency, as its own people read of it. About whom is in no ledger.
+
+    Attributes:
+        at: When, RFC 3339.
+        agency: Who asked.
+        role: In which role.
+        question: What.
+        purpose: What for.
+        urgency: How soon they needed it.
+    """
+
+    at: str
+    agency: str
+    role: str
+    question: str
+    purpose: str
+    urgency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """What a full check of the ledger found in order.
 
@@ -235,6 +257,23 @@ def entries(
     if query_id is not None:
         wanted = wanted.where(node_entry.c.query_id == query_id)
     return tuple(Entry(row.idx, row.kind, row.entry, row.salt, row.body) for row in connection.execute(wanted))
+
+
+def asked(connection: Connection, newest: int) -> tuple[Asked, ...]:
+    """The newest questions that reached this agency, the newest first; those whose records were erased are left out.
+
+    Args:
+        connection: A transaction on the node's state.
+        newest: Most of them given.
+    """
+    wanted = (
+        select(node_entry.c.body)
+        .where(node_entry.c.kind == Kind.RECEIVED, node_entry.c.body.is_not(None))
+        .order_by(node_entry.c.idx.desc())
+        .limit(newest)
+    )
+    bodies = [json.loads(row.body) for row in connection.execute(wanted)]
+    return tuple(Asked(**{one.name: str(body.get(one.name, "")) for one in fields(Asked)}) for body in bodies)
 
 
 def erase(connection: Connection, indexes: Sequence[int]) -> int:

@@ -20,6 +20,9 @@ def init(
     title: Annotated[str, typer.Option(help="The agency's name as people read it.")] = "",
     kind: Annotated[str, typer.Option(help="Kind of agency, for example police.")] = "",
     character: Annotated[list[str] | None, typer.Option(help="A legal character it claims; repeat for more.")] = None,
+    records_up_to: Annotated[
+        int, typer.Option(help="How many people the agency's records may come to hold, with room to grow.")
+    ] = 10_000,
     broker: Annotated[str, typer.Option(help="Where the broker listens, host:port.")] = "localhost:7443",
     steward_at: Annotated[str, typer.Option("--steward-at", help="Where the steward listens.")] = "localhost:7444",
     steward: Annotated[bool, typer.Option("--steward", help="Make the steward's keys instead of an agency's.")] = False,
@@ -39,11 +42,26 @@ def init(
             title=title,
             kind=kind,
             characters=character or [],
+            records_up_to=records_up_to,
             broker=broker,
             steward=steward_at,
         )
     out.print(f"Keys and settings are in {home}. They never leave this machine.")
     out.print(f"Send {made.request} to the federation's operator; it holds public keys only.")
+    if not steward:
+        out.print(f"It asks for room for {records_up_to:,} people in this agency's index, which the operator approves.")
+
+
+@app.command()
+def request(
+    home: HomeOption,
+    records_up_to: Annotated[int, typer.Option(help="How many people the agency's records may come to hold.")],
+) -> None:
+    """Ask to be enrolled for another number of records; the keys stay as they are."""
+    from agency_node import enrol
+
+    file = enrol.request_anew(home, records_up_to=records_up_to)
+    out.print(f"Send {file} to the federation's operator, who approves {records_up_to:,} records and sends a bundle back.")
 
 
 @app.command()
@@ -121,3 +139,27 @@ def ledger_verify(home: HomeOption, as_json: JsonOption = False) -> None:
         show({"entries": verified.size, "root": verified.root.hex(), "erased": verified.erased})
     else:
         out.print(f"The ledger holds: {verified.size} entries, {verified.erased} erased.")
+
+
+@ledgers.command("asked")
+def ledger_asked(
+    home: HomeOption,
+    newest: Annotated[int, typer.Option(min=1, max=1_000, help="How many, counted from the newest.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List what this agency was asked: when, by whom, what and why. Never about whom: the ledger does not hold it."""
+    from agency_node import __main__ as parts
+    from agency_node import ledger
+    from agency_node.store import reading
+
+    with parts.home(load(home)) as at, reading(at.engine) as connection:
+        asked = ledger.asked(connection, newest)
+    if as_json:
+        show([{name: getattr(one, name) for name in one.__slots__} for one in asked])
+        return
+    table = Table(title="What this agency was asked, the newest first:", title_justify="left")
+    for heading in ("When", "Agency", "Role", "Question", "Purpose", "Urgency"):
+        table.add_column(heading)
+    for one in asked:
+        table.add_row(*map(Text, (one.at, one.agency, one.role, one.question, one.purpose, one.urgency)))
+    out.print(table if asked else "Nobody has asked this agency anything yet.")
