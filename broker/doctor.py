@@ -226,6 +226,7 @@ def _ledger(database: Path, directory: Directory) -> tuple[str, bool]:
             directory.broker.ledger_origin,
             directory.broker.ledger_key,
             witnesses={f"{directory.federation}/{one.id}": one.witness for one in directory.agencies},
+            answer_keys={one.id: one.answer for one in directory.agencies},
             running=True,
         )
     finally:

@@ -20,8 +20,11 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from accord import checkpoint, merkle
-from accord.canonical import b64
+from accord.answer import BadAnswer, open_answer
+from accord.canonical import b64, sha256
 from accord.checkpoint import BadCheckpoint
+from broker.ledger import decode_rows
+from broker.release import any_of
 from broker.store import Store, tree
 from broker.store.tables import AGREEMENT, COSIGNATURE, LEDGER_TILE, QUESTION
 from broker.store.tree import StoredEntry
@@ -93,6 +96,8 @@ class _Check:
     erased: int = 0
     questions: dict[str, _Question] = field(default_factory=dict)
     withdrawn: dict[str, int] = field(default_factory=dict)
+    composed: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)
+    """Question -> its RELEASED entry, the one answer put together, and the digest of each agency's own."""
     given: dict[str, int] = field(default_factory=dict)
 
     def wrong(self, index: int | None, words: str) -> None:
@@ -106,6 +111,7 @@ def verify(
     public: bytes,
     *,
     witnesses: Mapping[str, bytes] | None = None,
+    answer_keys: Mapping[str, bytes] | None = None,
     kept: Sequence[str] = (),
     running: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -117,6 +123,7 @@ def verify(
         origin: Name of the ledger.
         public: The ledger's public key, 32 raw bytes.
         witnesses: Name -> public key, for the cosignatures that are stored.
+        answer_keys: Agency -> public key of its answers, for answers that were put together of them.
         kept: Signed heads that others kept: from receipts, nodes or the steward.
         running: A broker may be at work on it, so questions may be open.
         progress: Called with how many entries were read, and of how many.
@@ -138,6 +145,7 @@ def verify(
         # the entry that was changed is what is named first, and not what follows from it.
         if not check.findings:
             _check_questions(connection, check, running=running)
+            _check_composed(connection, check, answer_keys or {})
             _check_agreements(connection, check)
     findings = sorted(check.findings, key=lambda one: (one.index is None, one.index or 0))
     unfinished = sum(not one.terminal for one in check.questions.values())
@@ -339,6 +347,11 @@ def _follow(check: _Check, one: StoredEntry, body: Mapping[str, object]) -> None
         if record_id not in check.given and not check.erased:
             check.wrong(index, f"entry {index} withdraws agreement {record_id}, which was never given")
         check.withdrawn.setdefault(record_id, index)
+    if one.kind == "RELEASED" and query_id is not None and isinstance(body.get("composed"), str):
+        rows = body.get("rows")
+        named = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        digests = {str(row.get("agency")): str(row.get("answer")) for row in named}
+        check.composed[query_id] = (index, str(body["composed"]), digests)
     if one.kind in GIVES_AN_ANSWER:
         relied_on = body.get("agreements")
         for relied in relied_on if isinstance(relied_on, list) else []:
@@ -481,6 +494,30 @@ def _check_questions(connection: Connection, check: _Check, *, running: bool) ->
             check.wrong(question.asked, f"the state of question {query_id} is not what its records say")
     for query_id in rows if not check.erased else ():
         check.wrong(None, f"the state holds question {query_id}, which the ledger does not")
+
+
+def _check_composed(connection: Connection, check: _Check, answer_keys: Mapping[str, bytes]) -> None:
+    """An answer put together must be what the agencies' own signed answers come to (T-AUD-11)."""
+    for query_id, (index, word, digests) in check.composed.items():
+        response = connection.execute(select(QUESTION.c.response).where(QUESTION.c.query_id == query_id)).scalar()
+        rows = decode_rows(response) if isinstance(response, bytes) else ()
+        if {row.agency: sha256(row.kept).hex() if row.kept else "" for row in rows} != digests:
+            check.wrong(index, f"the answers kept for entry {index} are not those that it names")
+            continue
+        if not {row.agency for row in rows if row.kept} <= set(answer_keys):
+            continue  # an agency that has left: whoever has its key of that time can look
+        try:
+            said = [
+                open_answer(row.kept, node=row.agency, answer_public=answer_keys[row.agency]).of_family().answer
+                if row.kept
+                else ""
+                for row in rows
+            ]
+        except BadAnswer:
+            check.wrong(index, f"an answer of which entry {index} was put together is not signed by its agency")
+            continue
+        if any_of(said) != word:
+            check.wrong(index, f"entry {index} says {word}, and the agencies' signed answers come to {any_of(said)}")
 
 
 def _check_agreements(connection: Connection, check: _Check) -> None:

@@ -49,6 +49,7 @@ def verify(
                 directory.broker.ledger_origin,
                 directory.broker.ledger_key,
                 witnesses={f"{directory.federation}/{one.id}": one.witness for one in directory.agencies},
+                answer_keys={one.id: one.answer for one in directory.agencies},
                 running=running,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )

@@ -5,6 +5,7 @@ import io
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Final, TypeVar
 
@@ -12,7 +13,7 @@ import pytest
 
 from accord import answer as answers
 from accord import sealing, statement, warrant
-from accord.answer import NO
+from accord.answer import NO, SlotAnswer
 from accord.v1 import node_pb2
 from broker import events
 from broker.ask import nobody_listens
@@ -22,6 +23,7 @@ from broker.sessions import Session, Sessions
 from broker.stages import ANSWERED, NOT_REACHED, Answers
 from tests.world import nodes as world
 from tests.world import trust
+from tests.world.ledger import question_of
 from tests.world.nodes import TAMPERED, Behaviour, Heard, NoHeads, SimulatedNodes, saying
 
 Result = TypeVar("Result")
@@ -143,6 +145,44 @@ def test_a_node_gets_nothing_that_is_meant_for_another(federation: trust.Federat
     }
 
     assert {HONEST: [], "police": [], "charity-7": []} == named
+
+
+# -- A family as a whole -----------------------------------------------------------------------------------------------
+
+
+def about_family(federation: trust.Federation, words: Sequence[str]) -> Answers:
+    """What comes of a question about a family as a whole when the police sign these words, slot by slot."""
+
+    def make(heard: Heard, federation: trust.Federation, random: Random) -> bytes:
+        slots = tuple(SlotAnswer(f"s{number}", words[(number - 1) % len(words)]) for number in range(1, 13))
+        given = replace(world.honest_answer(heard, federation), slots=slots)
+        return answers.build(given, federation.agencies[heard.agency].answer)
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> Answers:
+        await simulated.attach(sessions, (HONEST, "police"))
+        opened = world.opened(federation, (HONEST, "police"), asker=ASKER)
+        decision = replace(opened.permit.decision, question=question_of("any"))
+        return await dispatcher.dispatch(
+            replace(opened, permit=replace(opened.permit, decision=decision)), nobody_listens
+        )
+
+    return run(federation, body, {"police": saying(make, Random(SEED))})
+
+
+def test_an_answer_about_a_family_has_its_word(federation: trust.Federation) -> None:
+    """Every slot says the same, and that is what can be put together."""
+    found = about_family(federation, ["YES"])
+
+    assert {HONEST: "NO", "police": "YES"} == {reply.agency: reply.word for reply in found.replies}
+    assert "YES" == compose(found).word
+
+
+def test_an_answer_that_tells_a_familys_members_apart_is_not_reached(federation: trust.Federation) -> None:
+    """T-LNK-2: a node that says who of the family it knows says it to nobody."""
+    found = about_family(federation, ["YES", "NO"])
+
+    assert {HONEST: (ANSWERED, ""), "police": (NOT_REACHED, "bad_answer")} == replies(found)
+    assert "CANNOT_SAY" == compose(found).word
 
 
 # -- T-NET-1 -----------------------------------------------------------------------------------------------------------

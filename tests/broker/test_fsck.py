@@ -6,18 +6,22 @@ import random
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord import checkpoint, merkle, signing
+from accord.answer import AgencyAnswer, SlotAnswer, build
 from accord.canonical import b64, encode, unb64
 from accord.checkpoint import BadCheckpoint
 from broker.fsck import Report, export, tile_path, verify
+from broker.release import compose
 from broker.sequencer import Batch, Writer, record
+from broker.stages import ANSWERED, Answers, Asked, Permit, Reply
 from broker.store import open_for_reading, open_store
 from tests.world.ledger import (
     LEDGER_KEY,
@@ -29,10 +33,13 @@ from tests.world.ledger import (
     agreement,
     asked,
     composed,
+    decision,
     open_books,
     permit,
+    question_of,
     refusal,
     signed_agreement,
+    uuid,
     withdrawal,
 )
 
@@ -534,3 +541,94 @@ def test_a_verifier_that_we_did_not_write_accepts_an_export(
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (0, 1) == (accepted.returncode, refused.returncode), accepted.stdout + accepted.stderr
+
+
+# -- Answers that were put together ------------------------------------------------------------------------------------
+
+KEYS: Final = {"housing": Ed25519PrivateKey.generate(), "police": Ed25519PrivateKey.generate()}
+PUBLIC: Final = {agency: signing.public_bytes(key) for agency, key in KEYS.items()}
+
+
+def _said(question: Asked, agency: str, word: str) -> bytes:
+    """One agency's signed answer about a family as a whole."""
+    given = AgencyAnswer(
+        statement=question.statement.digest,
+        jti=uuid(),
+        query_id=question.statement.core.query_id,
+        node=agency,
+        question="family.known_anywhere",
+        question_version=1,
+        as_of_ns=NOW_NS,
+        policy="11" * 32,
+        slots=tuple(SlotAnswer(f"s{number}", word) for number in range(1, 13)),
+        sealed_contacts=b"",
+    )
+    return build(given, KEYS[agency])
+
+
+def _put_together(path: Path, words: Mapping[str, str], told: str = "") -> Path:
+    """A ledger with one question about a family, put together honestly, or as a dishonest broker tells it."""
+
+    async def make() -> None:
+        books = await open_books(path)
+        question = asked(targets=sorted(words))
+        decided = replace(decision(question), question=question_of("any"))
+        opened = await books.questions.open_entry(Permit(question, decided))
+        replies = tuple(Reply(agency, ANSWERED, _said(question, agency, word), word) for agency, word in words.items())
+        made = compose(Answers(opened, replies))
+        await books.questions.close_entry(replace(made, word=told or made.word))
+        await books.close()
+
+    asyncio.run(make())
+    return path
+
+
+def _findings(path: Path, **options: object) -> list[str]:
+    return [finding.words for finding in check(path, **options).findings]
+
+
+@pytest.mark.parametrize("words", [("NO", "NO"), ("YES", "NO"), ("NO", "CANNOT_SAY")])
+def test_an_answer_put_together_honestly_verifies(tmp_path: Path, words: tuple[str, str]) -> None:
+    """The control of the tests below."""
+    path = _put_together(tmp_path / "broker.db", dict(zip(KEYS, words, strict=True)))
+
+    assert [] == _findings(path, answer_keys=PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "honest"),
+    [(("NO", "NO"), "YES", "NO"), (("YES", "NO"), "NO", "YES"), (("NO", "CANNOT_SAY"), "NO", "CANNOT_SAY")],
+)
+def test_a_broker_that_puts_answers_together_wrongly_is_found_out(
+    tmp_path: Path, words: tuple[str, str], told: str, honest: str
+) -> None:
+    """T-AUD-11: the ledger names each agency's signed answer, and they do not come to what was told."""
+    path = _put_together(tmp_path / "broker.db", dict(zip(KEYS, words, strict=True)), told)
+
+    (found,) = _findings(path, answer_keys=PUBLIC)
+
+    assert found.endswith(f"says {told}, and the agencies' signed answers come to {honest}")
+
+
+def test_answers_exchanged_for_others_are_not_those_that_the_ledger_names(tmp_path: Path) -> None:
+    """T-AUD-11: to cover a lie the broker would need answers with the digests of those it was given."""
+    path = _put_together(tmp_path / "broker.db", {"housing": "NO", "police": "NO"}, "YES")
+    other = _put_together(tmp_path / "other.db", {"housing": "NO", "police": "YES"})
+    connection = sqlite3.connect(other)
+    ((response,),) = connection.execute("SELECT response FROM question").fetchall()
+    connection.close()
+    spoil(path, f"UPDATE question SET response = X'{response.hex()}'")
+
+    (found,) = _findings(path, answer_keys=PUBLIC)
+
+    assert found.endswith("are not those that it names")
+
+
+def test_answers_that_the_broker_signed_itself_are_found_out(tmp_path: Path) -> None:
+    """T-SEC-2, T-AUD-11: an agency's answer is one that its own key signed."""
+    path = _put_together(tmp_path / "broker.db", {"housing": "NO", "police": "YES"})
+    others = {agency: signing.public_bytes(Ed25519PrivateKey.generate()) for agency in KEYS}
+
+    (found,) = _findings(path, answer_keys=others)
+
+    assert found.endswith("is not signed by its agency")

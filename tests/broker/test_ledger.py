@@ -1,8 +1,9 @@
 """Questions in the ledger: what is durable before what, and what is looked at again before anything leaves."""
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from accord import checkpoint, merkle, receipt, signing, statement
 from accord.canonical import decode_object, encode, sha256, unb64url
 from broker import ask as pipeline
 from broker.ledger import AgreementWithdrawn, PolicyChanged
+from broker.release import compose
 from broker.stages import (
     ANSWERED,
     NOT_REACHED,
@@ -29,6 +31,8 @@ from broker.stages import (
     Permit,
     QueryIdReused,
     Refusal,
+    Released,
+    Reply,
 )
 from broker.store import tree
 from tests.world.ledger import (
@@ -48,6 +52,7 @@ from tests.world.ledger import (
     decision,
     open_books,
     permit,
+    question_of,
     refusal,
     signed_agreement,
     uuid,
@@ -450,6 +455,52 @@ def test_a_replay_shows_only_agencies_that_would_be_asked_again(tmp_path: Path) 
 
     assert [("housing", ANSWERED), ("police", REFUSED)] == [(row.agency, row.delivery) for row in released.rows]
     assert (b"", True) == (released.rows[1].signed_answer, released.replayed)
+
+
+def _put_together(question: Asked, allow: Mapping[str, bool] | None = None) -> Permit:
+    return Permit(question, replace(decision(question, allow), question=question_of("any")))
+
+
+async def _all_said(books: Books, question: Asked) -> Released:
+    """Release one answer of all agencies', the police alone saying yes."""
+    opened = await books.questions.open_entry(_put_together(question))
+    replies = tuple(
+        Reply(agency, ANSWERED, agency.encode() * 100, "YES" if agency == "police" else "NO")
+        for agency in sorted(opened.permit.decision.by_target)
+    )
+    return await books.questions.close_entry(compose(Answers(opened, replies)))
+
+
+def test_one_answer_of_all_is_recorded_with_the_digest_of_each(tmp_path: Path) -> None:
+    """T-AUD-11: what was told and of what it was made stand in one record; the asker gets no agency's own."""
+
+    async def body(books: Books) -> Released:
+        return await _all_said(books, asked())
+
+    released = with_books(tmp_path, body)
+    recorded = json.loads(released.record)
+
+    assert ("YES", "YES") == (released.word, recorded["composed"])
+    assert [sha256(b"housing" * 100).hex(), sha256(b"police" * 100).hex()] == [
+        row["answer"] for row in recorded["rows"]
+    ]
+    assert {b""} == {row.signed_answer for row in released.rows}
+
+
+@pytest.mark.parametrize(("suspended", "word"), [(None, "YES"), ("police", "CANNOT_SAY")])
+def test_one_answer_of_all_is_given_again_only_whole(tmp_path: Path, suspended: str | None, word: str) -> None:
+    """T-CON-1: what holds an answer that may not be given today cannot be taken apart, and is not said."""
+
+    async def body(books: Books) -> Released:
+        question = asked(targets=("charity", "housing", "police"))
+        await _all_said(books, question)
+        stored = await books.questions.stored(question)
+        assert stored is not None
+        return await books.questions.replay(_put_together(question, {suspended: False} if suspended else None), stored)
+
+    released = with_books(tmp_path, body)
+
+    assert (word, word) == (released.word, json.loads(released.record)["composed"])
 
 
 def test_a_replay_that_policy_refuses_gives_nothing_and_is_recorded(tmp_path: Path) -> None:
