@@ -617,7 +617,7 @@ def test_answers_exchanged_for_others_are_not_those_that_the_ledger_names(tmp_pa
     connection = sqlite3.connect(other)
     ((response,),) = connection.execute("SELECT response FROM question").fetchall()
     connection.close()
-    spoil(path, f"UPDATE question SET response = X'{response.hex()}'")
+    spoil(path, f"UPDATE question SET response = X'{response.hex()}'")  # noqa: S608 # hexadecimal digits
 
     (found,) = _findings(path, answer_keys=PUBLIC)
 
