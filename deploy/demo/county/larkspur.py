@@ -131,8 +131,7 @@ _WRITTEN: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = MappingProxyTyp
         "youth-offending": {"": {"address": _NO_FLAT}},
         # Anne gave half a postcode; Ryan no address, and a birthday that is a day out.
         "drug-alcohol": {
-            "": {"middle_name": ""},
-            "Anne": {"address": replace(_NO_FLAT, postcode="MD4 7")},
+            "Anne": {"middle_name": "", "address": replace(_NO_FLAT, postcode="MD4 7")},
             "Ryan": {"address": None, "date_of_birth": date(2005, 8, 18)},
         },
         # A volunteer typed what she heard.
