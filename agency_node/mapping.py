@@ -23,6 +23,7 @@ from sqlalchemy.types import TypeEngine
 from accord.identity import FORMER_LIMIT, BadDescription, Description, describe
 from agency_node.adapters import RecordsUnavailable, Row, selects
 from agency_node.adapters.csv_drop import CsvReader
+from agency_node.adapters.csv_list import ListReader
 from agency_node.adapters.server import DENIED
 from agency_node.adapters.servers import open_server
 from agency_node.adapters.sqlite import LONG_S, QUERY_TIMEOUT_S, SqliteSource
@@ -34,6 +35,7 @@ from agency_node.mapping_file import (
     CsvFolder,
     MappingFile,
     MappingInvalid,
+    OfficeList,
     Server,
     Spreadsheet,
     SqliteFile,
@@ -619,6 +621,8 @@ def _open(mapping: MappingFile, folder: Path, timeout_s: float) -> Source:
             return SqliteSource(folder / source.database_file, timeout_s)
         case CsvFolder():
             return TableSource(CsvReader(folder / source.folder, source.tables), timeout_s)
+        case OfficeList():
+            return TableSource(ListReader(folder / source.file, source.tables, folder), timeout_s)
         case Spreadsheet():
             return TableSource(XlsxReader(folder / source.file, source.tables, folder), timeout_s)
         case Server():

@@ -99,6 +99,14 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class OfficeList:
+    """Which list the agency keeps as a CSV file of its own making, and what is in it."""
+
+    file: str
+    tables: Mapping[str, SheetTable]
+
+
+@dataclass(frozen=True, slots=True)
 class ContactRoute:
     """Whom to ring: a team of the agency, with phone or mailbox or both, and a lead professional if policy allows."""
 
@@ -124,7 +132,7 @@ class MappingFile:
     """
 
     agency: str
-    source: SqliteFile | CsvFolder | Spreadsheet | Server
+    source: SqliteFile | CsvFolder | Spreadsheet | OfficeList | Server
     people: str
     answers: Mapping[str, str]
     contacts: Mapping[str, ContactRoute]
@@ -192,11 +200,14 @@ def parse(data: bytes) -> MappingFile:
     return mapping
 
 
-def _source(block: "_Block") -> SqliteFile | CsvFolder | Spreadsheet | Server:
+def _source(block: "_Block") -> SqliteFile | CsvFolder | Spreadsheet | OfficeList | Server:
     kind = block.text("kind") if "kind" in block else ""
     if kind == "sqlite":
         block.closed({"kind", "database_file"}, set())
         return SqliteFile(block.text("database_file"))
+    if kind == "csv" and "file" in block:
+        block.closed({"kind", "file", "tables"}, set())
+        return OfficeList(block.text("file"), _tables(block, _list_table))
     if kind == "csv":
         block.closed({"kind", "folder", "tables"}, set())
         return CsvFolder(block.text("folder"), _tables(block, _csv_table))
@@ -246,8 +257,18 @@ def _csv_table(name: str, table: "_Block") -> CsvTable:
     return CsvTable(file, tuple(columns))
 
 
+def _list_table(name: str, table: "_Block") -> SheetTable:
+    table.closed({"columns"}, {"header_row", "digest"})
+    return _headed(name, "", table)
+
+
 def _sheet_table(name: str, table: "_Block") -> SheetTable:
     table.closed({"sheet", "columns"}, {"header_row", "digest"})
+    return _headed(name, table.text("sheet"), table)
+
+
+def _headed(name: str, sheet: str, table: "_Block") -> SheetTable:
+    """A table whose columns are declared by the headings above them."""
     row = table.text("header_row") if "header_row" in table else "1"
     if not re.fullmatch("[1-9][0-9]{0,2}", row) or int(row) > MAX_HEADER_ROW:
         raise MappingInvalid(
@@ -262,7 +283,7 @@ def _sheet_table(name: str, table: "_Block") -> SheetTable:
         columns[" ".join(heading.split())] = _column(name, body.text("name"), body)
     _different([column.name for column in columns.values()], "columns")
     digest = _digest(name, table, columns.values()) if "digest" in table else None
-    return SheetTable(table.text("sheet"), columns, int(row), digest)
+    return SheetTable(sheet, columns, int(row), digest)
 
 
 def _digest(table: str, block: "_Block", columns: Collection[Column]) -> Digest:

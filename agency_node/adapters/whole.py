@@ -6,26 +6,15 @@ Nothing read here answers a question: that is done by what the mapping declares 
 as the columns are understood. Bounds and refusals are those of `xlsx`.
 """
 
-import csv
 import io
-import statistics
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from agency_node.adapters import RecordsUnavailable
+from agency_node.adapters import RecordsUnavailable, csv_list
 from agency_node.adapters import xlsx as declared
 from agency_node.adapters.tables import Cell
-
-TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
-"""Endings of files that are one sheet of text."""
-SEPARATORS: Final = ",;\t|"
-"""What programs write between the cells; Excel writes a semicolon where a comma stands in numbers."""
-_ENCODINGS: Final = ("utf-8-sig", "cp1252")
-"""As Excel saves: 'CSV UTF-8' with a byte order mark, and plain 'CSV' in the encoding of Windows (windows-1252)."""
-_TRIED: Final = 50
-"""Lines from the top by which the separator is found."""
 
 Rows = Sequence[Sequence[Cell]]
 
@@ -42,47 +31,14 @@ def read(file: Path) -> list[tuple[str, Rows]]:
         data = file.read_bytes()
     except OSError as error:
         raise _unsound(f"The file '{file.name}' cannot be read: {error.strerror}.") from None
-    if file.suffix.lower() in TEXTS:
-        return [("", text_rows(data, file.name)[0])]
+    if file.suffix.lower() in csv_list.ENDINGS:
+        return [("", csv_list.rows(data, file.name))]
     if file.suffix.lower() != ".xlsx":
         raise _unsound(
             f"The file '{file.name}' is neither .xlsx nor .csv. Open it in your spreadsheet program, and save it as "
             "'Excel workbook (.xlsx)'."
         )
     return _workbook(data, file.name)
-
-
-def text_rows(data: bytes, name: str) -> tuple[list[list[str]], str]:
-    """The rows of a file of text, and what separates its cells.
-
-    Raises:
-        RecordsUnavailable: It is no such file.
-    """
-    if b"\x00" in data:
-        raise _unsound(f"The file '{name}' holds zero bytes; save it as 'CSV UTF-8 (comma delimited)'.")
-    text = ""
-    for encoding in _ENCODINGS:
-        try:
-            text = data.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            if encoding == _ENCODINGS[-1]:
-                raise _unsound(f"The file '{name}' is not text; save it as 'CSV UTF-8 (comma delimited)'.") from None
-    try:
-        separator = max(SEPARATORS, key=lambda one: _width(text, one))
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error:
-        raise _unsound(f"The file '{name}' is not a sound CSV file; look for a stray quotation mark.") from None
-    if len(rows) > declared.MAX_ROWS:
-        raise _unsound(f"The file '{name}' has more than {declared.MAX_ROWS} rows.")
-    return rows, separator
-
-
-def _width(text: str, separator: str) -> float:
-    """How many cells a line usually has if this separates them."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    widths = [len(cells) for cells, _ in zip(lines, range(_TRIED), strict=False) if cells]
-    return statistics.median(widths) if widths else 0.0
 
 
 def _workbook(data: bytes, name: str) -> list[tuple[str, Rows]]:

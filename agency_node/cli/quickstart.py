@@ -128,7 +128,7 @@ class Talk:
 
 @app.command()
 def quickstart(
-    spreadsheet: Annotated[Path | None, typer.Option(help="Your list of clients: an Excel workbook (.xlsx).")] = None,
+    spreadsheet: Annotated[Path | None, typer.Option(help="Your list of clients: a workbook (.xlsx) or CSV.")] = None,
     home: Annotated[
         Path, typer.Option("--home", envvar="ACCORD_HOME", help="The node's folder; made when it is not there.")
     ] = HOME,
@@ -159,7 +159,7 @@ def quickstart(
     """From a spreadsheet to an agency that answers. Run it again at any time: it goes on where it stopped."""
     talk = Talk(interactive=not (yes or as_json), quiet=as_json)
     typed = Answers(
-        spreadsheet=str(spreadsheet.absolute()) if spreadsheet else "",
+        spreadsheet=str(spreadsheet or ""),
         told=Told(sheet=sheet, header_row=header_row, columns=_columns(column or [])),
         contact=Contact(team, role, phone, mailbox),
         federation=federation,
@@ -173,8 +173,8 @@ def quickstart(
     home = home.expanduser().absolute()
     kept = _load(home)
     told = over(typed, over(_from_file(answers), kept.answers))
-    told = replace(told, spreadsheet=told.spreadsheet or str(_ask_file(talk)))
-    file = Path(told.spreadsheet)
+    file = (Path(told.spreadsheet) if told.spreadsheet else _ask_file(talk)).expanduser().absolute()
+    told = replace(told, spreadsheet=str(file))
     # 1 and 2. Read, understand, confirm.
     talk.say(f"1. Reading {file.name}. It stays where it is, and is never changed.")
     _warn(file, talk)
@@ -221,9 +221,7 @@ def _columns(pairs: Sequence[str]) -> dict[str, Meaning]:
 
 
 def _ask_file(talk: Talk) -> Path:
-    return (
-        Path(talk.ask("Where is your list of clients (an .xlsx file)", option="--spreadsheet")).expanduser().absolute()
-    )
+    return Path(talk.ask("Where is your list of clients (.xlsx or .csv)", option="--spreadsheet"))
 
 
 def _sheets(file: Path) -> list[Sheet]:

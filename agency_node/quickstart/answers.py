@@ -1,6 +1,6 @@
 """What a person has said so far: read from a file or typed, and kept so that nothing is asked twice.
 
-    {"spreadsheet": "/home/pat/clients.xlsx",
+    {"spreadsheet": "clients.xlsx",
      "columns": {"Kid": "first_name"}, "dates_right": ["Seen"], "open_words": ["On pause"],
      "contact": {"team": "Larkspur Family Trust", "role": "Manager", "phone": "01632 960001"},
      "federation": "midshire", "agency": "charity", "title": "Larkspur Family Trust", "kind": "charity",

@@ -127,11 +127,12 @@ def _source(found: Guess, names: Mapping[int, str], file: str, digest_key: str) 
     return "\n".join(
         [
             "source:",
-            "  kind: xlsx",
+            # Only a CSV file has a sheet without a name.
+            f"  kind: {'xlsx' if found.sheet else 'csv'}",
             f"  file: {_quoted(file)}",
             "  tables:",
             f"    {TABLE}:",
-            f"      sheet: {_quoted(found.sheet)}",
+            *([f"      sheet: {_quoted(found.sheet)}"] if found.sheet else []),
             f"      header_row: {found.header_row}",
             "      # Heading in the sheet: name in the queries below. Columns that do not stand here are never read.",
             "      columns:",

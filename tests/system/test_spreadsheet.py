@@ -47,8 +47,10 @@ def spreadsheet(file: Path, today: date) -> None:
     sheet.append([])
     sheet.append(["Ref", "Client name", "D.O.B.", "Address", "Post code", "Last contact", "Status", "Worker", "Notes"])
     sheet.append(
-        ["LFT-0001", "Thorley, Jamie", date(2013, 3, 9), "Flat 3, 14 Larkspur Rise", "MD4 7QT"]
-        + [today - timedelta(days=20), "Open", "Pat", "plays the cornet"]
+        [
+            *("LFT-0001", "Thorley, Jamie", date(2013, 3, 9), "Flat 3, 14 Larkspur Rise", "MD4 7QT"),
+            *(today - timedelta(days=20), "Open", "Pat", "plays the cornet"),
+        ]
     )
     for number in range(2, 501):
         born = date(1950, 1, 1) + timedelta(days=chance.randrange(26_000))
@@ -58,7 +60,7 @@ def spreadsheet(file: Path, today: date) -> None:
                 f"{chance.choice(LAST)}, {chance.choice(FIRST)}",
                 born,
                 f"{chance.randrange(1, 200)} {chance.choice(STREETS)}",
-                f"MD{chance.randrange(1, 9)} {chance.randrange(1, 9)}{chance.choice('ABDEFG')}{chance.choice('HJLNPQ')}",
+                f"MD{chance.randrange(1, 9)} {chance.randrange(1, 9)}{''.join(chance.choices('ABDEFGHJLN', k=2))}",
                 today - timedelta(days=chance.randrange(1_400)),
                 chance.choice(("Open", "Closed", "Closed")),
                 chance.choice(("Pat", "Sam")),
@@ -96,7 +98,7 @@ def running(log: Path, *words: str | Path) -> Iterator[None]:
             service.wait()
 
 
-def until(true: object, what: str, within_s: float = 90.0) -> None:
+def until(true: object, what: str, within_s: float = 45.0) -> None:
     """Wait until something holds."""
     end = time.monotonic() + within_s
     while not true():  # type: ignore[operator]  # any callable without arguments
