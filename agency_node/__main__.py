@@ -667,6 +667,7 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
             )
         },
         agency_of=lambda context: peer_of(context, directory.current()).agency,
+        records_of=lambda agency: directory.current().agency(agency).records_up_to,
         ledger=keyserver.Ledger(now.broker.ledger_origin, now.broker.ledger_key),
         heads=heads,
         counters=counters,

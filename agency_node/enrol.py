@@ -9,7 +9,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Final
@@ -86,6 +86,7 @@ def init_agency(
     title: str,
     kind: str,
     characters: Sequence[str],
+    records_up_to: int = directory.RECORDS_UP_TO,
     broker: str = "localhost:7443",
     steward: str = "localhost:7444",
 ) -> Prepared:
@@ -98,6 +99,7 @@ def init_agency(
         title: Its name as people read it.
         kind: Kind of agency, for example `police_force`.
         characters: Legal characters it claims, for example `s11_body`.
+        records_up_to: How many people its records may come to hold; its yearly allowance of index keys follows.
         broker: Where the broker listens, host:port.
         steward: Where the steward listens, host:port.
 
@@ -118,28 +120,10 @@ def init_agency(
         asking=signing.public_bytes(asking),
         witness=signing.public_bytes(witness),
         certificate_spki=b"",
+        records_up_to=records_up_to,
     )
-    member = _member(f"spiffe://{federation}/agency/{agency}")
-    try:
-        row = directory.sign_row(federation, unsigned, tls)
-        directory.check_row(federation, row)
-    except (NotCanonical, directory.BadDirectory) as error:
-        raise JoinRefused(
-            f"the agency's title, kind or characters are not of the right form ({error});"
-            " kind and characters are single words such as police_force and s11_body"
-        ) from error
-    message = directory.row_message(federation, row)
-    request: dict[str, Json] = {
-        "v": 1,
-        "kind": "agency",
-        "federation": federation,
-        "entry": directory.entry_json(row),
-        "csr": _csr(member, tls),
-        "proofs": {
-            name: canonical.b64url(signing.sign(key, REQUEST_LABEL, message))
-            for name, key in (("answer", answer), ("asking", asking), ("witness", witness))
-        },
-    }
+    signers = {"answer": answer, "asking": asking, "witness": witness}
+    request = _agency_request(federation, unsigned, tls, signers)
     keys.write_new(
         home,
         {
@@ -150,10 +134,60 @@ def init_agency(
             "witness.key": keys.pem(witness),
             "pseudonym.secret": os.urandom(keys.KEY_BYTES),
             "node.toml": _node_settings(federation, agency, broker, steward).encode(),
-            REQUEST: _signed(request, tls),
+            REQUEST: request,
         },
     )
     return Prepared(home / REQUEST, home / "node.toml")
+
+
+def request_anew(home: Path, *, records_up_to: int) -> Path:
+    """Ask to be enrolled for another number of records, with the keys that are here.
+
+    Args:
+        home: The node's folder, which has joined.
+        records_up_to: How many people its records may come to hold.
+
+    Returns:
+        The request to send to the federation's operator, in place of the earlier one.
+
+    Raises:
+        JoinRefused: The number is not one that can be enrolled.
+        accord.directory.UnknownAgency: The directory does not list this agency, or no longer.
+        agency_node.keys.BadFile: A file is missing or not what it should be.
+    """
+    listed = directory.parse(keys.read(home / "directory.json"), keys.read_pinned(home / "federation.pub"))
+    certificate = x509.load_pem_x509_certificate(keys.read(home / "tls.crt"))
+    member = directory.member(certificate.public_bytes(Encoding.DER))
+    row = replace(listed.agency(member.agency), records_up_to=records_up_to)
+    signers = {name: keys.read_ed25519(home / f"{name}.key") for name in ("answer", "asking", "witness")}
+    request = _agency_request(listed.federation, row, keys.read_p256(home / "tls.key"), signers)
+    keys.replace(home, REQUEST, request)
+    return home / REQUEST
+
+
+def _agency_request(
+    federation: str, unsigned: Agency, tls: ec.EllipticCurvePrivateKey, signers: Mapping[str, Ed25519PrivateKey]
+) -> bytes:
+    member = _member(f"spiffe://{federation}/agency/{unsigned.id}")
+    try:
+        row = directory.sign_row(federation, unsigned, tls)
+        directory.check_row(federation, row)
+    except (NotCanonical, directory.BadDirectory) as error:
+        raise JoinRefused(
+            f"the agency's title, kind, characters or number of records are not of the right form ({error});"
+            " kind and characters are single words such as police_force and s11_body, and records go from"
+            f" {directory.MIN_RECORDS} to {directory.MAX_RECORDS:,}"
+        ) from error
+    message = directory.row_message(federation, row)
+    request: dict[str, Json] = {
+        "v": 1,
+        "kind": "agency",
+        "federation": federation,
+        "entry": directory.entry_json(row),
+        "csr": _csr(member, tls),
+        "proofs": {name: canonical.b64url(signing.sign(key, REQUEST_LABEL, message)) for name, key in signers.items()},
+    }
+    return _signed(request, tls)
 
 
 def init_steward(

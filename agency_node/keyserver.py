@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 import grpc.aio
 
+from accord import allowance
 from accord.checkpoint import Checkpoint, open_note
 from accord.directory import SUBJECT_EPOCH
 from accord.identity import FAMILIES, SUBJECT_FAMILIES
@@ -63,41 +64,41 @@ class WrongEpoch(Problem):
 
 
 class QuotaExceeded(Problem):
-    """The agency's allowance for today is used up."""
+    """The agency's allowance for this day, or for this year and epoch, is used up."""
 
     reason = "QUOTA_EXCEEDED"
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """How many elements an agency may have evaluated for each family in a day, padding included.
+class Span:
+    """A stretch of time with an allowance.
 
     Attributes:
-        ask: To ask questions or record agreements. A person takes 1 to 12 elements of a family.
-        index: To build or refresh an index.
-        subject: To make subject tags, one element of a family for a person.
+        name: Tells it from every other.
+        ends: Its last day, days since 1970-01-01.
+        most: Family -> elements that an agency may have evaluated in it, padding included.
     """
 
-    ask: int = 5_000
-    index: int = 200_000
-    subject: int = 2_000
+    name: str
+    ends: int
+    most: Mapping[str, int]
 
 
 class Counters(Protocol):
     """Counts what each agency used."""
 
-    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
-        """Count elements of several families, all of them or none.
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], spans: Sequence[Span]) -> bool:
+        """Count elements of several families, all of them in every span or none in any.
 
         Args:
-            day: Days since 1970-01-01.
+            day: Today, days since 1970-01-01.
             agency: The agency.
             use: ask, index or subject.
             wanted: Elements by family.
-            most: Allowed for each family on that day.
+            spans: The spans that today lies in.
 
         Returns:
-            False when one family would go over; then nothing is counted.
+            False when one family would go over in one span; then nothing is counted.
         """
 
 
@@ -106,18 +107,18 @@ class MemoryCounters:
 
     def __init__(self) -> None:
         """Start at nothing."""
-        self._day = 0
-        self._used: Counter[tuple[str, str, str]] = Counter()
+        self._used: Counter[tuple[str, str, str, str]] = Counter()
 
-    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], spans: Sequence[Span]) -> bool:
         """As `Counters.take`."""
-        if day != self._day:
-            self._day = day
-            self._used.clear()
-        if any(self._used[agency, use, family] + count > most for family, count in wanted.items()):
+        counted = {
+            (span.name, agency, use, family): (count, span.most.get(family, 0))
+            for span in spans
+            for family, count in wanted.items()
+        }
+        if any(self._used[one] + count > most for one, (count, most) in counted.items()):
             return False
-        for family, count in wanted.items():
-            self._used[agency, use, family] += count
+        self._used.update({one: count for one, (count, _) in counted.items()})
         return True
 
 
@@ -132,25 +133,32 @@ class StoredCounters:
         """Open the file, or make it."""
         self._connection = _opened(path)
         self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS used (day INTEGER, agency TEXT, use TEXT, family TEXT,"
-            " elements INTEGER NOT NULL, PRIMARY KEY (day, agency, use, family)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS spent (span TEXT, agency TEXT, use TEXT, family TEXT, ends INTEGER NOT NULL,"
+            " elements INTEGER NOT NULL, PRIMARY KEY (span, agency, use, family)) WITHOUT ROWID"
         )
 
-    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], most: int) -> bool:
+    def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], spans: Sequence[Span]) -> bool:
         """As `Counters.take`."""
         self._connection.execute("BEGIN IMMEDIATE")
         with self._connection:
-            self._connection.execute("DELETE FROM used WHERE day < ?", (day - 1,))
-            rows = self._connection.execute(
-                "SELECT family, elements FROM used WHERE day = ? AND agency = ? AND use = ?", (day, agency, use)
-            )
-            used = dict(rows.fetchall())
-            if any(used.get(family, 0) + count > most for family, count in wanted.items()):
-                return False
+            # Two days' grace, should a clock be set back.
+            self._connection.execute("DELETE FROM spent WHERE ends < ?", (day - 2,))
+            for span in spans:
+                rows = self._connection.execute(
+                    "SELECT family, elements FROM spent WHERE span = ? AND agency = ? AND use = ?",
+                    (span.name, agency, use),
+                )
+                used = dict(rows.fetchall())
+                if any(used.get(family, 0) + count > span.most.get(family, 0) for family, count in wanted.items()):
+                    return False
             self._connection.executemany(
-                "INSERT INTO used VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
-                [(day, agency, use, family, count) for family, count in wanted.items()],
+                [
+                    (span.name, agency, use, family, span.ends, count)
+                    for span in spans
+                    for family, count in wanted.items()
+                ],
             )
         return True
 
@@ -313,6 +321,26 @@ class Output:
     proof: bytes
 
 
+def spans(use: int, epoch: str, day: int, records: int) -> tuple[Span, ...]:
+    """The allowances that hold on a day.
+
+    Args:
+        use: ASK, INDEX or SUBJECT.
+        epoch: The linkage epoch.
+        day: Days since 1970-01-01.
+        records: For how many records the agency is enrolled.
+    """
+    year, ends = allowance.year_of(day)
+    if use == INDEX:
+        return (Span(f"{year} {epoch}", ends, allowance.index_a_year(records)),)
+    if use == SUBJECT:
+        return (Span(f"day {day}", day, allowance.subject_a_day()),)
+    return (
+        Span(f"day {day}", day, allowance.ask_a_day()),
+        Span(f"{year} {epoch}", ends, allowance.ask_a_year(records)),
+    )
+
+
 async def evaluate(
     batches: Sequence[Batch],
     *,
@@ -322,7 +350,7 @@ async def evaluate(
     day: int,
     keys: Keys,
     counters: Counters,
-    allowance: Allowance,
+    records: int,
 ) -> list[Output]:
     """Evaluate blinded elements, giving way to other work after every family.
 
@@ -334,7 +362,7 @@ async def evaluate(
         day: Today, days since 1970-01-01.
         keys: The keys there are.
         counters: What was used so far.
-        allowance: What this agency may use.
+        records: For how many records the agency is enrolled; its allowance follows.
 
     Returns:
         One output for each batch, in their order.
@@ -343,7 +371,7 @@ async def evaluate(
         NotAnAgency: The certificate names no agency.
         BadBatches: Unknown use or family, a family twice, nothing or too much.
         WrongEpoch: No keys for this epoch.
-        QuotaExceeded: One family's allowance for today does not reach; nothing was evaluated.
+        QuotaExceeded: One family's allowance does not reach; nothing was evaluated.
         accord.linkage.BadElement: An element is not of the right form, or there are too many under one proof.
     """
     if not agency:
@@ -359,10 +387,9 @@ async def evaluate(
     # A subject family for any other use, an index above all, would make the broker's pseudonyms of people enumerable.
     if not wanted.keys() <= of_epoch.keys() & (_SUBJECT_IDS if use == SUBJECT else _MATCH_IDS):
         raise BadBatches("a family is not one of this epoch's, or not for this use")
-    allowed: Mapping[int, int] = {ASK: allowance.ask, INDEX: allowance.index, SUBJECT: allowance.subject}
-    if not counters.take(day, agency, _USES[use], wanted, allowed[use]):
+    if not counters.take(day, agency, _USES[use], wanted, spans(use, epoch, day, records)):
         log.warning(Event.KEY_QUOTA_EXCEEDED, agency=agency, use=_USES[use])
-        raise QuotaExceeded("the allowance of one family is used up for today")
+        raise QuotaExceeded("the allowance of one family is used up")
     outputs = []
     for batch in batches:
         evaluated, proof = of_epoch[batch.family].evaluate(batch.blinded)
@@ -385,8 +412,7 @@ class KeyServer(keys_pb2_grpc.KeyServiceServicer):
         ledger: Ledger,
         heads: Heads,
         counters: Counters,
-        allowances: Mapping[str, Allowance] | None = None,
-        otherwise: Allowance = Allowance(),
+        records_of: Callable[[str], int],
         alarm: Callable[[Head, Head], None] = lambda one, other: None,
         today: Callable[[], int] = lambda: int(time.time() // 86_400),
     ) -> None:
@@ -398,8 +424,7 @@ class KeyServer(keys_pb2_grpc.KeyServiceServicer):
             ledger: The broker's ledger.
             heads: Keeps the heads that agencies report.
             counters: Counts what is used.
-            allowances: Of the agencies that have an allowance of their own.
-            otherwise: Of every other agency.
+            records_of: For how many records an agency is enrolled, as the directory says.
             alarm: Told of two heads that contradict each other, beside the log.
             today: Days since 1970-01-01.
         """
@@ -409,8 +434,7 @@ class KeyServer(keys_pb2_grpc.KeyServiceServicer):
         self._alarm = alarm
         self._agency_of = agency_of
         self._counters = counters
-        self._allowances = allowances or {}
-        self._otherwise = otherwise
+        self._records_of = records_of
         self._today = today
 
     async def Evaluate(self, request: keys_pb2.EvaluateRequest, context: Context) -> keys_pb2.EvaluateResponse:
@@ -434,7 +458,7 @@ class KeyServer(keys_pb2_grpc.KeyServiceServicer):
             day=self._today(),
             keys=self._keys,
             counters=self._counters,
-            allowance=self._allowances.get(agency, self._otherwise),
+            records=self._records_of(agency) if agency else 0,
         )
         log.info(
             Event.KEY_EVALUATION,

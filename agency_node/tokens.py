@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from accord.allowance import capacity
 from accord.identity import FAMILIES, SUBJECT_FAMILIES, Family, MatchKey
 from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, padded_size, subject_tag
 from accord.reasons import Problem
@@ -170,24 +171,13 @@ class _Batch:
 _PEOPLE: Final = (1, 2, 3, 4, 6, 8, 12)
 
 
-def _capacity(family: Family) -> int:
-    """Elements of a family that one person takes in a question, whatever the name.
-
-    Seven dates are masked; a name counts with up to seven nickname roots. Who needs more, by a double last name with
-    nicknames, counts as two people.
-    """
-    if "first.nick" in family.parts:
-        return 8
-    return 7 if "dob.mask" in family.parts else 1
-
-
 def _wanted(families: Sequence[Family], counts: Mapping[str, int], use: int) -> dict[str, int]:
     """Elements to send of each family, padding included.
 
     For a question, and for the few people that an index takes anew, they depend on one number only, roughly how many
     people. In an index of many, each family's own number is filled up.
     """
-    people = max(-(-counts[family.id] // _capacity(family)) for family in families)
+    people = max(-(-counts[family.id] // capacity(family)) for family in families)
     size = next((size for size in _PEOPLE if size >= people), people)
     if use == INDEX and size > _PEOPLE[-1]:
         full = {family.id: counts[family.id] // MAX_BATCH * MAX_BATCH for family in families}
@@ -195,7 +185,7 @@ def _wanted(families: Sequence[Family], counts: Mapping[str, int], use: int) -> 
             name: whole + padded_size(counts[name] - whole) if counts[name] > whole or not whole else whole
             for name, whole in full.items()
         }
-    return {family.id: size * _capacity(family) for family in families}
+    return {family.id: size * capacity(family) for family in families}
 
 
 def _calls(families: Sequence[Family], keys: Sequence[MatchKey], use: int) -> list[list[_Batch]]:

@@ -211,6 +211,7 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
         keys={epoch: keyserver.family_keys(keys.read_secret(settings.key_server_seed), epoch)},
         counters=counters,
         agency_of=lambda context: who.peer(context).agency,
+        records_of=lambda agency: directory.current().agency(agency).records_up_to,
     )
     keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
     health = HealthServicer()

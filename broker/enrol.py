@@ -77,6 +77,7 @@ class Enrolled:
         bundle: The file to hand to the member.
         certificate_ends_at_ns: When the certificate must have been renewed, nanoseconds since 1970.
         federation_key_id: Identifier of the federation key, to be read out to the member.
+        records_up_to: For how many records an agency is now enrolled; None for the steward.
     """
 
     member: Member
@@ -85,6 +86,7 @@ class Enrolled:
     bundle: Path
     certificate_ends_at_ns: int
     federation_key_id: str
+    records_up_to: int | None
 
 
 def init(
@@ -176,6 +178,7 @@ def enrol(
     now_ns: int,
     life_s: int = CERTIFICATE_LIFE_S,
     replace_keys: bool = False,
+    records_up_to: int = directory.RECORDS_UP_TO,
 ) -> Enrolled:
     """Let a member in, or renew its certificate: the same request twice renews.
 
@@ -187,10 +190,12 @@ def enrol(
         life_s: Life of the certificate, seconds, 300 to 86,400.
         replace_keys: Let a member that is already in come back with another certificate key. Ask them by telephone
             first: otherwise whoever sent the request takes their place.
+        records_up_to: The most records approved. An agency that asks for more, and was not let in with as many before,
+            is refused: its allowance of index keys follows from them, and what it does not need it could guess with.
 
     Raises:
         EnrolmentRefused: A signature in the request does not hold, it is for another federation or epoch, the steward
-            is missing, or the member is already in with another key.
+            is missing, the member is already in with another key, or asks for more records than approved.
         broker.keys.BadFile: The authority folder or the request cannot be read.
     """
     with _open(authority) as office:
@@ -198,6 +203,7 @@ def enrol(
         before = office.latest
         if before is None and asked.member.role == "agency":
             raise EnrolmentRefused("enrol the steward first: agencies need both key servers")
+        _refuse_more_records(asked, before, records_up_to)
         after = _admit(office, asked, before, now_ns, replace_keys)
         certificate = office.certify(asked.member, asked.public, asked.hosts, now_ns, life_s)
         if after is not before:
@@ -225,6 +231,7 @@ def enrol(
         out / name,
         int(certificate.not_valid_after_utc.timestamp()) * 1_000_000_000,
         signing.key_id(office.federation_public),
+        asked.row.records_up_to if asked.row is not None else None,
     )
 
 
@@ -476,6 +483,17 @@ def _admit(office: _Office, asked: _Asked, before: Directory | None, now_ns: int
         return before
     others = (row for row in before.agencies if row.id != asked.row.id)
     return _next(before, now_ns, agencies=tuple(sorted((*others, asked.row), key=lambda row: row.id)))
+
+
+def _refuse_more_records(asked: _Asked, before: Directory | None, approved: int) -> None:
+    if asked.row is None or before is None:
+        return
+    had = max((row.records_up_to for row in before.agencies if row.id == asked.row.id), default=0)
+    if asked.row.records_up_to > max(had, approved):
+        raise EnrolmentRefused(
+            f"{asked.row.id} asks for room for {asked.row.records_up_to:,} people in its index; if its records are that"
+            f" large, repeat with --records-up-to {asked.row.records_up_to}; otherwise have a smaller request made"
+        )
 
 
 def _next(

@@ -61,7 +61,9 @@ def request(
     from agency_node import enrol
 
     file = enrol.request_anew(home, records_up_to=records_up_to)
-    out.print(f"Send {file} to the federation's operator, who approves {records_up_to:,} records and sends a bundle back.")
+    out.print(
+        f"Send {file} to the federation's operator, who approves {records_up_to:,} records and sends a bundle back."
+    )
 
 
 @app.command()

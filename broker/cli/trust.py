@@ -42,16 +42,27 @@ def enrol(
     authority: AuthorityOption,
     to: Annotated[Path, typer.Option("--out", help="Where the answer and the newest directory.json are written.")],
     replace_keys: Annotated[bool, typer.Option(help="Accept other keys than the agency had before.")] = False,
+    records_up_to: Annotated[
+        int, typer.Option(help="The most records you approve; an agency that asks for more is refused.")
+    ] = 10_000,
     life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
 ) -> None:
     """Let a member in, or renew its certificate."""
     from broker import enrol as office
 
     enrolled = office.enrol(
-        request, authority, to, now_ns=time.time_ns(), life_s=life_hours * 3600, replace_keys=replace_keys
+        request,
+        authority,
+        to,
+        now_ns=time.time_ns(),
+        life_s=life_hours * 3600,
+        replace_keys=replace_keys,
+        records_up_to=records_up_to,
     )
     out.print(f"{enrolled.member.uri} is enrolled. Send {enrolled.bundle} back to it.")
     out.print(f"Read the federation key's identifier out by telephone: {enrolled.federation_key_id}")
+    if enrolled.records_up_to is not None:
+        out.print(f"Its index may hold up to {enrolled.records_up_to:,} people.")
     if enrolled.changed:
         out.print(f"The directory is now version {enrolled.directory.version}: give it to the broker.")
 

@@ -47,6 +47,11 @@ MAX_AGENCIES: Final = 1_000
 MAX_FAMILIES: Final = 64
 MAX_CERTIFICATE_BYTES: Final = 16_384
 
+RECORDS_UP_TO: Final = 10_000
+"""Records for which an agency is enrolled unless it says otherwise."""
+MIN_RECORDS: Final = 100
+MAX_RECORDS: Final = 10_000_000
+
 ID: Final = r"[a-z][a-z0-9-]{0,47}"
 """Identifier of an agency: lower case, as it stands in certificates, warrants and ledgers."""
 FEDERATION: Final = r"[a-z][a-z0-9.-]{0,62}"
@@ -105,6 +110,7 @@ class Agency:
         asking: Ed25519 public key that signs its statements and caller tokens, 32 bytes.
         witness: Ed25519 public key that countersigns the broker's ledger, 32 bytes.
         certificate_spki: DER SubjectPublicKeyInfo of its certificate key, on the curve P-256.
+        records_up_to: How many people its records may hold; its allowance of index keys follows (`accord.allowance`).
         row_signature: DER ECDSA signature by that key over `row_message`; empty while being built.
     """
 
@@ -117,6 +123,7 @@ class Agency:
     asking: bytes
     witness: bytes
     certificate_spki: bytes
+    records_up_to: int = RECORDS_UP_TO
     row_signature: bytes = b""
 
     @property
@@ -490,6 +497,7 @@ def _row_json(agency: Agency) -> dict[str, Json]:
         "answer": canonical.b64url(agency.answer),
         "asking": canonical.b64url(agency.asking),
         "witness": canonical.b64url(agency.witness),
+        "records_up_to": agency.records_up_to,
         "certificate_spki_sha256": agency.certificate_spki_sha256,
     }
 
@@ -615,6 +623,7 @@ def _read_agency(entry: Mapping[str, Json]) -> Agency:
             "answer",
             "asking",
             "witness",
+            "records_up_to",
             "certificate_spki_sha256",
         ),
     )
@@ -628,6 +637,7 @@ def _read_agency(entry: Mapping[str, Json]) -> Agency:
         _key(row, "asking"),
         _key(row, "witness"),
         canonical.unb64url(canonical.text(entry, "certificate_spki")),
+        canonical.integer(row, "records_up_to", MIN_RECORDS, MAX_RECORDS),
         canonical.unb64url(canonical.text(entry, "row_signature")),
     )
     if canonical.text(row, "certificate_spki_sha256", _HEX32) != agency.certificate_spki_sha256:

@@ -117,8 +117,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "RATE_LIMITED": Reason(RESOURCE_EXHAUSTED, "Too much at once", "Wait the time given and try again."),
     "QUOTA_EXCEEDED": Reason(
         RESOURCE_EXHAUSTED,
-        "This agency has used up its allowance of keys for today",
-        "Try again tomorrow, or ask the federation's operator to review the allowance.",
+        "This agency has used up its allowance of keys",
+        "Try again tomorrow. If an index stops here, ask the operator to enrol this agency for more records:"
+        " accord-node request --records-up-to.",
     ),
     "POLICY_UNAVAILABLE": Reason(
         UNAVAILABLE,

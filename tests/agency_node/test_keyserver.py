@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from accord.allowance import ASK_A_DAY, SUBJECT_A_DAY
 from accord.checkpoint import BadCheckpoint, Checkpoint, sign
 from accord.identity import FAMILIES, SUBJECT_FAMILIES
 from accord.linkage import blind, finalise
@@ -17,7 +18,6 @@ from agency_node.keyserver import (
     ASK,
     INDEX,
     SUBJECT,
-    Allowance,
     BadBatches,
     Batch,
     Counters,
@@ -30,17 +30,19 @@ from agency_node.keyserver import (
     NotAnAgency,
     Output,
     QuotaExceeded,
+    Span,
     StoredCounters,
     StoredHeads,
     WrongEpoch,
     evaluate,
     family_keys,
+    spans,
 )
 
 EPOCH = "2026-1"
 MATCH, SUBJECTS = FAMILIES[1].id, SUBJECT_FAMILIES[0].id
 KEYS = {EPOCH: family_keys(bytes(range(32)), bytes(range(32, 64)), EPOCH)}
-ENOUGH = Allowance()
+RECORDS = 10_000
 ELEMENTS = [element for _ in range(4) for element in blind([b"somebody"])[1]]
 LEDGER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
 LEDGER = Ledger("broker.midshire.example/ledger", public_bytes(LEDGER_KEY))
@@ -53,7 +55,8 @@ def asked(
     epoch: str = EPOCH,
     use: int = ASK,
     counters: Counters | None = None,
-    allowance: Allowance = ENOUGH,
+    records: int = RECORDS,
+    day: int = 20_000,
 ) -> list[Output]:
     """One evaluation by the police, unless told otherwise."""
     return asyncio.run(
@@ -62,10 +65,10 @@ def asked(
             agency=agency,
             epoch=epoch,
             use=use,
-            day=20_000,
+            day=day,
             keys=KEYS,
             counters=counters or MemoryCounters(),
-            allowance=allowance,
+            records=records,
         )
     )
 
@@ -114,21 +117,27 @@ def test_other_requests_are_refused_as_at_the_broker() -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_each_use_has_its_allowance(kind: str, tmp_path: Path) -> None:
-    """T-LNK-6: subject tags are guessed at no faster than the allowance."""
+    """T-LNK-6: the steward counts for itself, so that a broker's operator who looks away changes nothing."""
     counters = MemoryCounters() if kind == "memory" else StoredCounters(tmp_path / "steward.db")
-    allowance = Allowance(ask=4, index=4, subject=7)
+    counted = {"counters": counters, "records": 100}
+    counters.take(20_000, "police", "subject", {SUBJECTS: SUBJECT_A_DAY - 7}, spans(SUBJECT, EPOCH, 20_000, 100))
+    counters.take(20_000, "police", "index", {MATCH: 2 * 100 - 7}, spans(INDEX, EPOCH, 20_000, 100))
+    counters.take(20_000, "police", "ask", {MATCH: ASK_A_DAY - 7}, spans(ASK, EPOCH, 20_000, 100))
 
-    asked([Batch(SUBJECTS, ELEMENTS)], use=SUBJECT, counters=counters, allowance=allowance)
-    asked([Batch(MATCH, ELEMENTS)], counters=counters, allowance=allowance)
-    asked([Batch(MATCH, ELEMENTS)], use=INDEX, counters=counters, allowance=allowance)
+    for use, family in ((SUBJECT, SUBJECTS), (INDEX, MATCH), (ASK, MATCH)):
+        asked([Batch(family, ELEMENTS)], use=use, **counted)  # type: ignore[arg-type]  # keywords of two types
+        with pytest.raises(QuotaExceeded):
+            asked([Batch(family, ELEMENTS)], use=use, **counted)  # type: ignore[arg-type]  # keywords of two types
+    asked([Batch(SUBJECTS, ELEMENTS)], use=SUBJECT, day=20_001, **counted)  # type: ignore[arg-type]  # keywords of two types
+    asked([Batch(MATCH, ELEMENTS)], use=ASK, day=20_001, **counted)  # type: ignore[arg-type]  # keywords of two types
     with pytest.raises(QuotaExceeded):
-        asked([Batch(SUBJECTS, ELEMENTS)], use=SUBJECT, counters=counters, allowance=allowance)
+        asked([Batch(MATCH, ELEMENTS)], use=INDEX, day=20_001, **counted)  # type: ignore[arg-type]  # keywords of two types
 
 
 @pytest.fixture(params=["memory", "file"])
 def heads(request: pytest.FixtureRequest, tmp_path: Path) -> Heads:
     """Both ways to keep heads; the file is shared with the counters, as in service."""
-    StoredCounters(tmp_path / "steward.db").take(1, "police", "ask", {MATCH: 1}, 8)
+    StoredCounters(tmp_path / "steward.db").take(1, "police", "ask", {MATCH: 1}, [Span("day 1", 1, {MATCH: 8})])
     return MemoryHeads() if request.param == "memory" else StoredHeads(tmp_path / "steward.db")
 
 
@@ -163,6 +172,7 @@ def served(*calls: tuple[str, str], heads: Heads) -> list[tuple[Head, Head]]:
     server = KeyServer(
         KEYS,
         agency_of=lambda _: caller.agency,
+        records_of=lambda _: RECORDS,
         ledger=LEDGER,
         heads=heads,
         counters=MemoryCounters(),

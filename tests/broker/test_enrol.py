@@ -383,3 +383,36 @@ def test_a_certificate_for_a_name_with_another_key_speaks_for_nobody(office: Off
 
     with pytest.raises(WrongAgency):
         directory.speaker(certificate.public_bytes(Encoding.DER), enrolled.directory)
+
+
+def test_more_records_need_the_operators_approval(office: Office) -> None:
+    """T-LNK-6: the allowance of index keys follows from a number that agency and operator both signed."""
+    office.enrol(office.request("steward"))
+    title, kind, characters = AGENCIES["police"]
+    home = office.root / "police"
+    request = node.init_agency(
+        home,
+        federation="midshire",
+        agency="police",
+        title=title,
+        kind=kind,
+        characters=characters,
+        records_up_to=200_000,
+    ).request
+
+    with pytest.raises(enrol.EnrolmentRefused, match="--records-up-to 200000"):
+        office.enrol(request)
+    approved = office.enrol(request, records_up_to=200_000)
+    renewed = office.enrol(request)
+    node.join(home, renewed.bundle, now_ns=office.now_ns)
+    smaller = office.enrol(node.request_anew(home, records_up_to=5_000))
+
+    assert (200_000, True) == (approved.records_up_to, approved.changed)
+    assert not renewed.changed
+    assert 5_000 == smaller.directory.agency("police").records_up_to
+    assert smaller.directory.version == approved.directory.version + 1
+    with pytest.raises(enrol.EnrolmentRefused, match="--records-up-to 200000"):
+        office.enrol(node.request_anew(home, records_up_to=200_000))
+    node.join(home, smaller.bundle, now_ns=office.now_ns)
+    with pytest.raises(node.JoinRefused, match="number of records"):
+        node.request_anew(home, records_up_to=1)

@@ -1,7 +1,10 @@
 """The broker's key server: who may use it, for what, and how much."""
 
 import asyncio
+import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accord.allowance import INDEX_PER_PERSON
 from accord.identity import FAMILIES, describe, match_keys, subject_keys
 from accord.linkage import MAX_BATCH, BadElement, blind, finalise
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from broker.keyserver import (
     ASK,
     INDEX,
-    Allowance,
     BadBatches,
     Batch,
     Counters,
@@ -25,10 +28,12 @@ from broker.keyserver import (
     NotAnAgency,
     Output,
     QuotaExceeded,
+    Span,
     StoredCounters,
     WrongEpoch,
     evaluate,
     family_keys,
+    spans,
 )
 
 EPOCH = "2026-1"
@@ -38,7 +43,9 @@ JAMIE = describe(
     first_name="Jamie", last_name="Thorley", date_of_birth="2013-03-09", sex="m", postcode="MD4 7QT",
     address="Flat 3, 14 Larkspur Rise",
 )  # fmt: skip
-ENOUGH = Allowance()
+RECORDS = 10_000
+NEW_YEAR = (date(2025, 1, 1) - date(1970, 1, 1)).days
+"""Of the year after day 20,000, as days since 1970."""
 ELEMENTS = [element for _ in range(4) for element in blind([b"somebody"])[1]]
 
 
@@ -50,7 +57,7 @@ def asked(
     use: int = ASK,
     day: int = 20_000,
     counters: Counters | None = None,
-    allowance: Allowance = ENOUGH,
+    records: int = RECORDS,
 ) -> list[Output]:
     """One evaluation by the police, unless told otherwise."""
     return asyncio.run(
@@ -62,7 +69,7 @@ def asked(
             day=day,
             keys=KEYS,
             counters=counters or MemoryCounters(),
-            allowance=allowance,
+            records=records,
         )
     )
 
@@ -140,50 +147,95 @@ def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Counters:
     return MemoryCounters() if request.param == "memory" else StoredCounters(tmp_path / "quota.db")
 
 
-def test_the_allowance_is_per_agency_family_use_and_day(counters: Counters) -> None:
-    """T-LNK-6: guesses are bounded, and one agency's guessing does not stop another."""
-    allowance = Allowance(ask=5, index=8)
+def test_a_years_index_is_bounded_by_the_records_enrolled(counters: Counters) -> None:
+    """T-LNK-6: a curious node guesses until it is refused; another agency, epoch, family or year is not touched."""
+    records = 100
+    guess = [Batch(FAMILY, ELEMENTS * 8)]
+    guessed = []
 
-    asked([Batch(FAMILY, ELEMENTS)], counters=counters, allowance=allowance)
+    def guess_on() -> None:
+        for day in itertools.count(20_000):
+            guessed.extend(asked(guess, use=INDEX, counters=counters, records=records, day=day))
+
     with pytest.raises(QuotaExceeded):
-        asked([Batch(FAMILY, ELEMENTS), Batch("nhs.x", ELEMENTS)], counters=counters, allowance=allowance)
-    for other in ({"agency": "housing"}, {"use": INDEX}, {"day": 20_001}):
-        asked([Batch(FAMILY, ELEMENTS)], counters=counters, allowance=allowance, **other)  # type: ignore[arg-type]  # one keyword of either type
+        guess_on()
 
-    asked([Batch("nhs.x", ELEMENTS)], counters=counters, allowance=allowance, agency="housing")
+    assert len(guessed) * 32 == INDEX_PER_PERSON * records // 32 * 32
+    with pytest.raises(QuotaExceeded):
+        asked(guess, use=INDEX, counters=counters, records=records, day=NEW_YEAR - 1)
+    for other in ({"agency": "housing"}, {"day": NEW_YEAR}, {"records": 1_000}, {"use": ASK}):
+        asked(guess, counters=counters, **({"use": INDEX, "records": records} | other))  # type: ignore[arg-type]  # keywords of several types
+    asked([Batch("nhs.x", ELEMENTS * 8)], use=INDEX, counters=counters, records=records)
+
+
+def test_a_family_with_variants_has_as_many_times_more(counters: Counters) -> None:
+    """T-LNK-6: an index of everybody enrolled must fit, with room for those who change."""
+    (span,) = spans(INDEX, EPOCH, 20_000, 150)
+    made = Counter[str]()
+    for _ in range(150):
+        person = describe(
+            first_name="Jamie", last_name="Thorley", middle_names="Ann",
+            date_of_birth="2013-03-09", sex="f", address="14 Larkspur Rise, MD4 7QT", nhs_number="9991234578",
+        )  # fmt: skip
+        made.update(key.family for key in match_keys(person))
+
+    assert {family.id for family in FAMILIES} == set(made) == set(span.most)
+    assert all(made[family] <= most <= 4 * made[family] for family, most in span.most.items())
+
+
+def test_asking_is_bounded_by_day_and_by_year(counters: Counters) -> None:
+    """T-LNK-6: keys made to ask would serve a guesser as well."""
+    day, year = spans(ASK, EPOCH, 20_000, 100)
+    full = day.most[FAMILY]
+
+    assert counters.take(20_000, "police", "ask", {FAMILY: full}, (day, year))
+    assert not counters.take(20_000, "police", "ask", {FAMILY: 1}, (day, year))
+    assert counters.take(20_001, "police", "ask", {FAMILY: year.most[FAMILY] - full}, spans(ASK, EPOCH, 20_001, 100))
+    assert not counters.take(20_002, "police", "ask", {FAMILY: 1}, spans(ASK, EPOCH, 20_002, 100))
+    assert counters.take(NEW_YEAR, "police", "ask", {FAMILY: 1}, spans(ASK, EPOCH, NEW_YEAR, 100))
+    assert counters.take(20_002, "police", "ask", {FAMILY: 1}, spans(ASK, "2027-1", 20_002, 100))
 
 
 def test_a_refused_call_uses_up_nothing(counters: Counters) -> None:
-    """All families or none: a refusal must not eat the allowance of the others."""
-    wanted = {FAMILY: 3, "nhs.x": 9}
+    """All families and spans or none: a refusal must not eat the allowance of the others."""
+    long, short = (Span(name, 9, {FAMILY: most, "nhs.x": most}) for name, most in (("long", 20), ("short", 8)))
 
-    assert not counters.take(1, "police", "ask", wanted, 8)
-    assert counters.take(1, "police", "ask", {FAMILY: 8, "nhs.x": 8}, 8)
-    assert not counters.take(1, "police", "ask", {FAMILY: 1}, 8)
+    assert not counters.take(1, "police", "ask", {FAMILY: 3, "nhs.x": 9}, (long, short))
+    assert counters.take(1, "police", "ask", {FAMILY: 8, "nhs.x": 8}, (long, short))
+    assert not counters.take(1, "police", "ask", {FAMILY: 1}, (long, short))
+    assert not counters.take(1, "police", "ask", {"another": 1}, (long,))
+    assert counters.take(1, "police", "ask", {FAMILY: 12}, (long,))
 
 
 def test_a_restart_gives_nothing_back(tmp_path: Path) -> None:
     """T-LNK-6: crashing the server is no way to more guesses."""
+    (year,) = spans(INDEX, EPOCH, 20_000, 100)
     before = StoredCounters(tmp_path / "quota.db")
-    before.take(1, "police", "ask", {FAMILY: 8}, 8)
+    before.take(20_000, "police", "index", {FAMILY: 200}, (year,))
     before.close()
 
-    assert not StoredCounters(tmp_path / "quota.db").take(1, "police", "ask", {FAMILY: 1}, 8)
+    assert not StoredCounters(tmp_path / "quota.db").take(20_080, "police", "index", {FAMILY: 1}, (year,))
     assert 0o600 == (tmp_path / "quota.db").stat().st_mode & 0o777
 
 
 COUNTED = st.dictionaries(st.sampled_from("abc"), st.integers(1, 5))
-TAKEN = st.tuples(st.integers(0, 2), st.sampled_from(["police", "housing"]), COUNTED)
+TAKEN = st.tuples(st.integers(0, 5), st.sampled_from(["police", "housing"]), COUNTED)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(TAKEN, max_size=12))
 def test_both_counters_decide_alike(calls: list[tuple[int, str, Mapping[str, int]]]) -> None:
-    """The file counts exactly as the memory does, as days go by."""
+    """The file counts exactly as the memory does, as days and longer spans go by."""
+
+    def over(day: int) -> tuple[Span, Span]:
+        return Span(f"day {day}", day, dict.fromkeys("abc", 9)), Span(
+            f"{day // 3}", day // 3 * 3 + 2, dict.fromkeys("ab", 15)
+        )
+
     with TemporaryDirectory() as folder:
         memory, stored = MemoryCounters(), StoredCounters(Path(folder) / "quota.db")
         decided = [
-            (memory.take(day, agency, "ask", wanted, 9), stored.take(day, agency, "ask", wanted, 9))
+            tuple(counters.take(day, agency, "ask", wanted, over(day)) for counters in (memory, stored))
             for day, agency, wanted in sorted(calls, key=lambda call: call[0])
         ]
         stored.close()
@@ -212,7 +264,7 @@ def test_the_loop_is_never_held_for_long() -> None:
             day=1,
             keys=KEYS,
             counters=MemoryCounters(),
-            allowance=Allowance(),
+            records=RECORDS,
         )
         watcher.cancel()
 
@@ -233,7 +285,9 @@ def test_the_server_sees_nothing_of_the_person() -> None:
                 return await super().Evaluate(request, context)
 
         server = grpc.aio.server()
-        servicer = Listening(KEYS, agency_of=lambda _: "police", counters=MemoryCounters(), today=lambda: 1)
+        servicer = Listening(
+            KEYS, agency_of=lambda _: "police", counters=MemoryCounters(), records_of=lambda _: RECORDS, today=lambda: 1
+        )
         keys_pb2_grpc.add_KeyServiceServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[2] / "protos/vectors"
-MADE_HERE: Final = ("canonical", "signing", "statement", "warrant", "answer", "agreement", "slot")
+MADE_HERE: Final = ("canonical", "signing", "statement", "warrant", "answer", "agreement", "slot", "directory")
 
 
 def read(name: str) -> Any:

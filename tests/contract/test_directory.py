@@ -67,6 +67,7 @@ def agency(agency_id: str, number: int) -> Agency:
         asking=ed25519(number + 2),
         witness=ed25519(number + 3),
         certificate_spki=b"",
+        records_up_to=20_000,
     )
     return sign_row("midshire", unsigned, certificate_key(number))
 
@@ -96,6 +97,42 @@ def example() -> Directory:
 
 
 SIGNED = build(example(), FEDERATION_KEY)
+
+
+def vectors() -> dict[str, object]:
+    """What stands in protos/vectors/directory.json."""
+
+    def signed(body: object, label: str = LABEL) -> str:
+        signature = signing.sign(FEDERATION_KEY, label, canonical.encode(body))
+        outer = {
+            "directory": body,
+            "key_id": signing.key_id(FEDERATION_PUBLIC),
+            "signature": canonical.b64url(signature),
+        }
+        return canonical.encode(outer).decode()
+
+    text = SIGNED.decode()
+    body = json.loads(text)["directory"]
+    backwards = {**body, "agencies": body["agencies"][::-1]}
+    larger = json.loads(text)["directory"]
+    larger["agencies"][1]["row"]["records_up_to"] = 1_000_000
+    refused = {
+        "the title of an agency was changed": text.replace("Police of", "Friends of"),
+        "the version was raised": text.replace('"version":7', '"version":8'),
+        "white space before the end": text[:-1] + " }",
+        "signed for another kind of message": signed(body, "accord bundle v1"),
+        "agencies in the wrong order, signed": signed(backwards),
+        "enrolled for more records than the agency signed, signed": signed(larger),
+    }
+    return {
+        "note": "A directory of two agencies under the federation key below; every other text must be refused. Keys are"
+        " invented.",
+        "federation_public": canonical.b64url(FEDERATION_PUBLIC),
+        "directory": text,
+        "agencies": [row.id for row in example().agencies],
+        "key_servers_digest": example().key_servers_digest,
+        "refused": [{"why": why, "directory": found} for why, found in refused.items()],
+    }
 
 
 def resigned(change: dict[str, canonical.Json]) -> bytes:
@@ -136,17 +173,26 @@ def test_what_was_built_is_read_back_the_same() -> None:
 
 def test_known_answers_hold() -> None:
     """Another implementation must read and refuse exactly the same files."""
-    vectors = json.loads(VECTORS.read_text())
-    public = canonical.unb64url(vectors["federation_public"])
+    written = json.loads(VECTORS.read_text())
+    public = canonical.unb64url(written["federation_public"])
 
-    read = parse(vectors["directory"].encode(), public)
+    read = parse(written["directory"].encode(), public)
 
-    assert vectors["key_servers_digest"] == read.key_servers_digest
-    assert vectors["agencies"] == [row.id for row in read.agencies]
-    assert vectors["directory"].encode() == SIGNED
-    for refused in vectors["refused"]:
+    assert vectors() == written
+    assert written["key_servers_digest"] == read.key_servers_digest
+    assert written["agencies"] == [row.id for row in read.agencies]
+    for refused in written["refused"]:
         with pytest.raises(BadDirectory):
             parse(refused["directory"].encode(), public)
+
+
+@pytest.mark.parametrize("records", [0, 99, 10_000_001])
+def test_an_agency_is_enrolled_for_a_sensible_number_of_records(records: int) -> None:
+    """T-LNK-6: the allowance of index keys follows from it."""
+    row = replace(example().agencies[0], records_up_to=records)
+
+    with pytest.raises(BadDirectory):
+        check_row("midshire", sign_row("midshire", row, certificate_key(10)))
 
 
 def test_a_directory_of_another_federation_key_is_refused() -> None:

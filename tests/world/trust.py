@@ -24,6 +24,9 @@ from accord.directory import Agency, Directory, Member
 NOW_NS = 1_795_312_800_000_000_000
 """2026-11-22T10:00:00Z: the time of tests that need no real clock."""
 
+RECORDS_UP_TO = 200_000
+"""For how many records every agency is enrolled."""
+
 AGENCIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "housing": (
         "Midshire District Council Housing",
@@ -240,6 +243,7 @@ def row(federation: str, keys: AgencyKeys) -> Agency:
         asking=signing.public_bytes(keys.asking),
         witness=signing.public_bytes(keys.witness),
         certificate_spki=b"",
+        records_up_to=RECORDS_UP_TO,
     )
     return directory.sign_row(federation, unsigned, keys.channel.private)
 
