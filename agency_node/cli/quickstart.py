@@ -12,6 +12,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -49,6 +50,8 @@ NEEDED: Final = frozenset(
     {"settings", "own database", "directory", "keys", "certificate", "broker", "steward", "clock", "records"}
 )
 """What doctor must find well before an index can be built."""
+ROOM: Final = 1_000
+"""The request asks for room in the index for twice the clients there are, in thousands."""
 _HOW: Final = (
     "Mend the spreadsheet; or run the same command without --yes and --json, and answer; or say it with --column "
     "'Heading=meaning', --sheet, --header-row or --answers."
@@ -186,7 +189,7 @@ def quickstart(
     written, kept = _mapping(home, found, kept, talk)
     _keep(home, kept)
     # 4. Keys.
-    request = _keys(home, kept.answers, talk)
+    request = _keys(home, kept.answers, found.people, talk)
     # 5. What the operator sent back.
     if bundle is not None:
         _join(home, bundle, federation_key, talk)
@@ -506,7 +509,7 @@ def _digest(data: bytes) -> str:
 # -- 4. Keys ----------------------------------------------------------------------------------------------------------
 
 
-def _keys(home: Path, told: Answers, talk: Talk) -> Path:
+def _keys(home: Path, told: Answers, people: int, talk: Talk) -> Path:
     """Make keys and the request: aside first, so that a home with half of its keys never is."""
     from agency_node import enrol
 
@@ -521,6 +524,8 @@ def _keys(home: Path, told: Answers, talk: Talk) -> Path:
                 title=told.title,
                 kind=told.kind,
                 characters=told.characters,
+                # No more than it may need: an index with room for more lets its node try more guesses (T-LNK-6).
+                records_up_to=ROOM * math.ceil(2 * people / ROOM),
                 broker=told.broker,
                 steward=told.steward,
             )
