@@ -18,8 +18,12 @@ import openpyxl
 import pytest
 
 from tests.system.conftest import BESIDE, Said, start
+from tests.world.stack import found_in, identifiers
 
 pytestmark = pytest.mark.prove
+
+Answered = tuple[str, str | None, str | None]
+"""Answer, recency, and the number to ring."""
 
 SEED: Final = 2026
 JAMIE: Final = {
@@ -113,6 +117,17 @@ def well(*words: str | Path, told: str = "", code: int = 0) -> Said:
     return said
 
 
+def files(place: Path) -> list[Path]:
+    """A file, or every file of a folder."""
+    return [one for one in place.rglob("*") if one.is_file()] if place.is_dir() else [place]
+
+
+def shared_strings(file: Path) -> list[str]:
+    """Every text of a workbook."""
+    book = openpyxl.load_workbook(file)
+    return [str(cell) for row in book.active.iter_rows(values_only=True) for cell in row]  # type: ignore[union-attr]  # it has one sheet
+
+
 def logged(log: Path, event: str) -> bool:
     return f'"event.action": "{event}"' in log.read_text("utf-8", errors="replace")
 
@@ -179,23 +194,44 @@ def test_a_charity_answers_out_of_its_spreadsheet(tmp_path: Path) -> None:
             services.enter_context(running(logs[name], "accord-node", "serve", "--home", folder))
         until(lambda: all(logged(logs[one], "session_attached") for one in ("charity", "social-care")), "a node")
 
-        def ask(person: dict[str, str]) -> str:
-            """What the charity says, as social care sees it."""
+        def ask(person: dict[str, str]) -> Answered:
+            """What the charity says of somebody, as social care sees it; their agreement is recorded first."""
             question = {"question": "agency.contact", "purpose": "early_help", "need_tier": 2, "case": "CF-1042"}
             told = root / "question.json"
             told.write_text(json.dumps(question | {"people": [person], "agencies": ["charity"]}))
             signed = ("--home", root / "social-care", "--token-file", root / "sign-in.jwt")
             recording = ("agreement", "record", *signed, told, "--question", "agency.contact", "--responder", "charity")
             well("accord-node", *recording)
-            return well("accord-node", "ask", *signed, told, "--json").out
+            (row,) = json.loads(well("accord-node", "ask", *signed, told, "--json").out)["agencies"]
+            told.unlink()
+            (said,) = row["people"]
+            return said["answer"], said["recency"], (said["contact"] or {}).get("phone")
 
         known, stranger = ask(JAMIE), ask(STRANGER)
         three_days_ago = time.time() - 3 * 86_400
         os.utime(sheet, (three_days_ago, three_days_ago))
         stale = ask(STRANGER)
+        asked = json.loads(well("accord-node", "ledger", "asked", "--home", home, "--json").out)
 
     print(f"S15 steps=3 prompts={len(answers) + 1} seconds={spent:.0f} clients=500 seed={SEED}")
-    print(first.out)
-    print(second.out)
-    assert [] == [known, stranger, stale]
+    print(first.out + second.out)
+    assert ("YES", "OPEN_NOW", "01632 960700") == known
+    assert (("NO", None, None), ("CANNOT_SAY", None, None)) == (stranger, stale)
     assert before == sheet.read_bytes()
+    # What each party saw: names and dates are in the charity's own list, and nowhere else that anything was written.
+    needles = [*identifiers(JAMIE), *identifiers(STRANGER), *(name.encode() for name in LAST)]
+    parties = {"operator": (sent, authority), "broker": (root / "broker", logs["broker"])}
+    parties |= {"steward": (root / "steward", logs["steward"])}
+    parties |= {"social care": (root / "social-care", logs["social-care"]), "charity": (home, logs["charity"])}
+    saw = {
+        party: found_in(b"".join(file.read_bytes() for place in places for file in files(place)), needles)
+        for party, places in parties.items()
+    }
+    print("S15 identifiers found: " + ", ".join(f"{party} {len(found)}" for party, found in saw.items()))
+    assert {party: [] for party in parties} == saw
+    assert [("social-care", "agency.contact", "early_help")] * 3 == [
+        (one["agency"], one["question"], one["purpose"]) for one in asked
+    ]
+    assert [] == [name for name in LAST if name in first.out + first.err + second.out + second.err]
+    # Control: the list itself, and what the office would read of it, do hold them.
+    assert [] != found_in(" ".join(shared_strings(sheet)).encode(), needles)
