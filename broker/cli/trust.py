@@ -1,6 +1,7 @@
 """Founding, enrolling and running: init, enrol, renew, withdraw-agency, install-directory, serve, doctor."""
 
 import asyncio
+import hashlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -59,6 +60,9 @@ def enrol(
         replace_keys=replace_keys,
         records_up_to=records_up_to,
     )
+    digits = hashlib.sha256(request.read_bytes()).hexdigest()[:16]
+    read_out = " ".join(digits[at : at + 4] for at in range(0, 16, 4))
+    out.print(f"Fingerprint of the request, to be compared with what the member reads out by telephone: {read_out}")
     out.print(f"{enrolled.member.uri} is enrolled. Send {enrolled.bundle} back to it.")
     out.print(f"Read the federation key's identifier out by telephone: {enrolled.federation_key_id}")
     if enrolled.records_up_to is not None:

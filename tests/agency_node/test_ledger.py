@@ -13,7 +13,7 @@ from accord import checkpoint as notes
 from accord import merkle
 from accord.canonical import decode_object
 from accord.checkpoint import BadCheckpoint, Checkpoint
-from agency_node.ledger import BadLedger, Kind, Record, append, checkpoint, entries, erase, head, verify
+from agency_node.ledger import Asked, BadLedger, Kind, Record, append, asked, checkpoint, entries, erase, head, verify
 from agency_node.store import StateUnusable, open_store, reading, writing
 
 ORIGIN = "midshire/police/ledger"
@@ -213,3 +213,20 @@ def test_a_root_that_was_changed_stops_the_next_entry(store: Engine) -> None:
 
     with pytest.raises(merkle.TilesDamaged):
         add(store, record(4))
+
+
+def test_what_was_asked_is_listed_the_newest_first_and_without_the_erased(store: Engine) -> None:
+    """Who answers reads who asked, what and why (S15); about whom is in no ledger."""
+    told = {"role": "practitioner", "question": "agency.contact", "purpose": "early_help", "urgency": "routine"}
+    received = [
+        Record(Kind.RECEIVED, number * 1_000_000_000, {"query_id": f"q{number}", "agency": name, **told})
+        for number, name in enumerate(("police", "housing", "schools"))
+    ]
+    add(store, received[0], record(1), received[1], record(2), received[2])
+    with writing(store) as connection:
+        erase(connection, [2])
+    with reading(store) as connection:
+        everything, one = asked(connection, 10), asked(connection, 1)
+
+    assert ["schools", "police"] == [row.agency for row in everything]
+    assert (Asked(at="1970-01-01T00:00:02.000Z", agency="schools", **told),) == one
