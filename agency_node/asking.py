@@ -582,7 +582,7 @@ def _together(
     """The answer that the broker put together: that of the ledger, and one that these agencies can have come to.
 
     Whether an agency said yes is not seen here. The digests of the signed answers stand in the record, so that a broker
-    that makes a yes of noes is found out by whoever is shown the answers (T-AUD-11).
+    that makes a yes of noes is found out by whoever is shown the answers (T-AUD-9).
     """
     word = _WORDS.get(response.composed)
     if word is None or word != body.get("composed", ""):

@@ -497,7 +497,7 @@ def _check_questions(connection: Connection, check: _Check, *, running: bool) ->
 
 
 def _check_composed(connection: Connection, check: _Check, answer_keys: Mapping[str, bytes]) -> None:
-    """An answer put together must be what the agencies' own signed answers come to (T-AUD-11)."""
+    """An answer put together must be what the agencies' own signed answers come to (T-AUD-9)."""
     for query_id, (index, word, digests) in check.composed.items():
         response = connection.execute(select(QUESTION.c.response).where(QUESTION.c.query_id == query_id)).scalar()
         rows = decode_rows(response) if isinstance(response, bytes) else ()

@@ -195,7 +195,7 @@ def test_who_was_left_out_is_said_with_what_would_help(plain: bool) -> None:
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_an_answer_put_together_says_whose_work_it_is(plain: bool) -> None:
-    """T-AUD-11: one word, who answered, that the broker made it, and nobody's own answer."""
+    """T-AUD-9: one word, who answered, that the broker made it, and nobody's own answer."""
     agencies = (
         AgencyOutcome("police", "Police", "g", "ANSWERED"),
         AgencyOutcome("housing", "Housing", "g", "NOT_REACHED"),

@@ -602,7 +602,7 @@ def test_an_answer_put_together_honestly_verifies(tmp_path: Path, words: tuple[s
 def test_a_broker_that_puts_answers_together_wrongly_is_found_out(
     tmp_path: Path, words: tuple[str, str], told: str, honest: str
 ) -> None:
-    """T-AUD-11: the ledger names each agency's signed answer, and they do not come to what was told."""
+    """T-AUD-9: the ledger names each agency's signed answer, and they do not come to what was told."""
     path = _put_together(tmp_path / "broker.db", dict(zip(KEYS, words, strict=True)), told)
 
     (found,) = _findings(path, answer_keys=PUBLIC)
@@ -611,7 +611,7 @@ def test_a_broker_that_puts_answers_together_wrongly_is_found_out(
 
 
 def test_answers_exchanged_for_others_are_not_those_that_the_ledger_names(tmp_path: Path) -> None:
-    """T-AUD-11: to cover a lie the broker would need answers with the digests of those it was given."""
+    """T-AUD-9: to cover a lie the broker would need answers with the digests of those it was given."""
     path = _put_together(tmp_path / "broker.db", {"housing": "NO", "police": "NO"}, "YES")
     other = _put_together(tmp_path / "other.db", {"housing": "NO", "police": "YES"})
     connection = sqlite3.connect(other)
@@ -625,7 +625,7 @@ def test_answers_exchanged_for_others_are_not_those_that_the_ledger_names(tmp_pa
 
 
 def test_answers_that_the_broker_signed_itself_are_found_out(tmp_path: Path) -> None:
-    """T-SEC-2, T-AUD-11: an agency's answer is one that its own key signed."""
+    """T-SEC-2, T-AUD-9: an agency's answer is one that its own key signed."""
     path = _put_together(tmp_path / "broker.db", {"housing": "NO", "police": "YES"})
     others = {agency: signing.public_bytes(Ed25519PrivateKey.generate()) for agency in KEYS}
 

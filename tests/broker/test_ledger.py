@@ -472,7 +472,7 @@ async def _all_said(books: Books, question: Asked) -> Released:
 
 
 def test_one_answer_of_all_is_recorded_with_the_digest_of_each(tmp_path: Path) -> None:
-    """T-AUD-11: what was told and of what it was made stand in one record; the asker gets no agency's own."""
+    """T-AUD-9: what was told and of what it was made stand in one record; the asker gets no agency's own."""
 
     async def body(books: Books) -> Released:
         return await _all_said(books, asked())

@@ -103,7 +103,7 @@ def test_which_agency_said_what_changes_nothing_that_is_shown(came: dict[str, st
 
 
 def test_an_answer_that_is_not_shown_is_kept_for_the_auditor() -> None:
-    """T-AUD-11: the one word can be checked against the agencies' own signatures later."""
+    """T-AUD-9: the one word can be checked against the agencies' own signatures later."""
     released = put_together({"housing": "NO", "police": "YES"})
 
     assert [b"housing" * 100, b"police" * 100] == [row.kept for row in released.rows]
