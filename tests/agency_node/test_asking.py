@@ -131,7 +131,7 @@ def test_envelopes_do_not_tell_how_many_are_asked_about(world: World) -> None:
 
 
 def test_what_the_gateway_asks_to_be_stated_goes_to_the_broker_as_it_was_typed(world: World) -> None:
-    """LAW-10: a charity answers a public task that somebody stated; nobody's computer states it for them."""
+    """A charity answers a public task that somebody stated; nobody's computer states it for them."""
     said = [
         broker_part(prepared(world.asker(), inquiry(**stated))).assertions
         for stated in ({}, {"public_task": True}, {"significant_harm": True})

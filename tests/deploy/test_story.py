@@ -59,7 +59,7 @@ def refused(code: int, denial: Mapping[str, Any], screen: str = "") -> Asked:
 POLICE = row("police", "ANSWERED", "YES")
 NOT_ASKED = tuple(row(one, "REFUSED") | {"denials": [SENSITIVE]} for one in sorted(story.SENSITIVE))
 """Early help does not reach them."""
-PARTLY = 6 if NOT_ASKED else 0
+PARTLY = 6
 REFUSED = refused(3, DENIAL, SCREEN)
 ANSWERED = reply(PARTLY, POLICE, *NOT_ASKED, screen=SCREEN)
 STRANGERS = reply(0)
@@ -104,7 +104,7 @@ def test_an_answer_holds_only_when_everybody_answered_and_a_yes_says_whom_to_rin
     assert story.judge_answered(ANSWERED, ["one"], 1).ok
     assert not story.judge_answered(ANSWERED, [], 1).ok
     assert not story.judge_answered(ANSWERED, ["one", "two"], 2).ok
-    assert not story.judge_answered(replace(ANSWERED, code=6 - PARTLY), ["one"], 1).ok
+    assert not story.judge_answered(replace(ANSWERED, code=0), ["one"], 1).ok
     assert not story.judge_answered(replace(ANSWERED, code=3), ["one"], 1).ok
     assert not story.judge_answered(reply(PARTLY, *NOT_ASKED, screen=SCREEN), ["one"], 1).ok
     assert not story.judge_answered(one_gone, ["one"], 1).ok
@@ -112,9 +112,8 @@ def test_an_answer_holds_only_when_everybody_answered_and_a_yes_says_whom_to_rin
     assert not story.judge_answered(reply(PARTLY, not_recent, *NOT_ASKED, screen=SCREEN), ["one"], 1).ok
 
 
-@pytest.mark.skipif(not story.SENSITIVE, reason="this county has no sensitive service")
 def test_early_help_must_not_reach_a_sensitive_service() -> None:
-    """LAW-11: it is refused for what it is, with words for the worker, and answers nothing."""
+    """It is refused for what it is, with words for the worker, and answers nothing."""
     missing = tuple(one | {"denials": [DENIAL]} for one in NOT_ASKED)
 
     assert not story.judge_answered(replace(ANSWERED, screen="not asked"), ["one"], 1).ok

@@ -24,7 +24,7 @@ OTHERS: Final = tuple(agency for agency in AGENCIES if agency != ASKER)
 PURPOSES: Final = ("early_help", "s47_enquiry")
 NOT_STATUTORY: Final = frozenset({"charity", "nursery", "school"})
 NEVER_ASKED: Final = frozenset({("charity", "assessment.done"), ("schools", "assessment.done")})
-"""LAW-16: neither assesses a family's needs for the council."""
+"""Neither assesses a family's needs for the council."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_county_has_eight_agencies_and_one_sharing_agreement_between_them() 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_child_protection_enquiry_reaches_everybody_who_answers_the_question(rules: Rules, question: str) -> None:
-    """LAW-01, LAW-10, LAW-11: each under a gateway of its own, the sensitive service and the charity among them."""
+    """LAW-01: each under a gateway of its own, the sensitive service and the charity among them."""
     part = question_to_all(question, "s47_enquiry")
     decision = decided(rules, question, "s47_enquiry", part, agreed=False)
     asked = {agency for agency in OTHERS if (agency, question) not in NEVER_ASKED}
@@ -102,7 +102,7 @@ def test_a_child_protection_enquiry_reaches_everybody_who_answers_the_question(r
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_early_help_reaches_everybody_but_the_sensitive_service(rules: Rules, question: str) -> None:
-    """LAW-11: below an enquiry the drug and alcohol service is refused for what it is, whatever the family agreed."""
+    """Below an enquiry the drug and alcohol service is refused for what it is, whatever the family agreed."""
     part = question_to_all(question, "early_help")
     decision = decided(rules, question, "early_help", part, agreed=True)
 
@@ -119,7 +119,7 @@ def test_without_an_agreement_early_help_reaches_nobody(rules: Rules) -> None:
 
 
 def test_a_charity_is_refused_until_the_public_task_is_stated(rules: Rules) -> None:
-    """LAW-10: the others' duties do not depend on it; the charity's leave does, and the refusal says what to do."""
+    """The others' duties do not depend on it; the charity's leave does, and the refusal says what to do."""
     part = question_to_all("agency.contact", "s47_enquiry", public_task=False)
     decision = decided(rules, "agency.contact", "s47_enquiry", part, agreed=False)
     (denial,) = decision.by_target["charity"].denials
@@ -133,7 +133,7 @@ def test_a_charity_is_refused_until_the_public_task_is_stated(rules: Rules) -> N
 @pytest.mark.parametrize("purpose", PURPOSES)
 @pytest.mark.parametrize("agency", OTHERS)
 def test_each_agency_s_own_rules_decide_as_the_broker_s_do(rules: Rules, agency: str, purpose: str) -> None:
-    """LAW-11, LAW-21: with what it can see, before and after linking; the sensitive service says no itself."""
+    """LAW-21: with what it can see, before and after linking; the sensitive service says no itself."""
     part = question_to_all("agency.contact", purpose)
     built = decide.build_input(
         core=core(purpose), broker_part=part, user=user(), facts=Facts((), "fresh"), at_ns=AT_NS, rules=rules
@@ -153,7 +153,7 @@ def test_each_agency_s_own_rules_decide_as_the_broker_s_do(rules: Rules, agency:
 
 @pytest.mark.parametrize("agency", ["charity", "schools"])
 def test_no_agency_answers_a_question_it_does_not_own(rules: Rules, agency: str) -> None:
-    """LAW-16: claimed by hand all the same, it is refused as a question that this agency does not answer."""
+    """Claimed by hand all the same, it is refused as a question that this agency does not answer."""
     usual = CATALOGUE.claim("agency.contact", "s47_enquiry", ASKER, agency)
     assert usual is not None
     target = Target(agency, usual.gateway, usual.art6, usual.art9, usual.sch1, usual.crime, usual.isa_id)
@@ -165,7 +165,7 @@ def test_no_agency_answers_a_question_it_does_not_own(rules: Rules, agency: str)
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_law_16_narrower_for_non_statutory(purpose: str) -> None:
-    """LAW-16: charities and schools may be asked some of what statutory bodies may be asked, and not all of it."""
+    """Charities and schools may be asked some of what statutory bodies may be asked, and not all of it."""
 
     def asked_of(kinds: frozenset[str], other: bool) -> set[str]:
         return {
