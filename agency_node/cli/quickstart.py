@@ -11,6 +11,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
@@ -33,6 +34,7 @@ from agency_node.quickstart import answers as said
 from agency_node.quickstart.answers import Answers, over
 from agency_node.quickstart.draft import Contact, Draft, draft
 from agency_node.quickstart.guess import guess
+from agency_node.quickstart.looks import printable
 from agency_node.quickstart.meanings import Meaning, plain_name
 from agency_node.quickstart.understood import Column, Doubt, Guess, Layout, Sheet, Told, Weight, letter, named
 
@@ -294,7 +296,7 @@ def _listed(doubts: Sequence[Doubt]) -> str:
 def _show(found: Guess, talk: Talk) -> None:
     if talk.quiet or not found.columns:
         return
-    where = f"in the sheet '{found.sheet}', " if found.sheet else ""
+    where = f"in the sheet '{printable(found.sheet)}', " if found.sheet else ""
     talk.say(f"2. {found.people} clients {where}below the headings in row {found.header_row}. What was understood:")
     table = Table(box=None, pad_edge=False)
     for heading in ("", "Heading", "What it is", "Filled", "Unreadable", "What the values look like"):
@@ -593,7 +595,7 @@ def _well(home: Path, talk: Talk) -> None:
 def _index(home: Path, talk: Talk) -> None:
     from agency_node.cli import index
 
-    with contextlib.redirect_stdout(None) if talk.quiet else contextlib.nullcontext():
+    with contextlib.redirect_stdout(io.StringIO()) if talk.quiet else contextlib.nullcontext():
         index.index_build(home, as_json=False, allow_vanishing=False)
 
 

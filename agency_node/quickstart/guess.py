@@ -7,7 +7,7 @@ from typing import Final
 
 from agency_node.adapters.tables import Cell
 from agency_node.quickstart.doubts import judged
-from agency_node.quickstart.looks import CLOSED, FEW, MOST, OPEN, Looks, looks, text
+from agency_node.quickstart.looks import CLOSED, FEW, MOST, OPEN, Looks, looks, printable, text
 from agency_node.quickstart.meanings import DATES, Meaning, known, plain_name, readable
 from agency_node.quickstart.table import MAX_COLUMNS, Header, at, body, find
 from agency_node.quickstart.understood import (
@@ -79,7 +79,7 @@ def _columns(header: Header, rows: Sequence[Sequence[Cell]], today: datetime.dat
         seen = looks([at(row, place) for row in rows], today)
         if not heading and not seen.filled:
             continue
-        label = heading[:40] if plain and heading else f"column {letter(place)}"
+        label = printable(heading) if plain and heading else f"column {letter(place)}"
         found.append(_meant(Column(place, label, heading, seen, Meaning.UNUSED, True, "")))
     return tuple(found)
 

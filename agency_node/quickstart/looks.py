@@ -60,6 +60,11 @@ def text(cell: Cell) -> str:
     return str(cell).strip()
 
 
+def printable(name: str) -> str:
+    """A heading or the name of a sheet as it may be shown: short, and nothing that would command a terminal."""
+    return "".join(letter for letter in name if letter.isprintable())[:40]
+
+
 def shape(cell: Cell) -> str:
     """What a value looks like without telling it: A for capitals, a for small letters, 9 for each digit."""
     if isinstance(cell, datetime.date):

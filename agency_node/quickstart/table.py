@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agency_node.adapters.tables import Cell
-from agency_node.quickstart.looks import POSTCODE, date_signs, text
+from agency_node.quickstart.looks import POSTCODE, date_signs, printable, text
 from agency_node.quickstart.meanings import Meaning, known
 from agency_node.quickstart.understood import Doubt, Sheet, Told, Weight
 
@@ -68,7 +68,7 @@ def find(sheets: Sequence[Sheet], told: Told) -> tuple[Sheet | None, Header | No
     if told.sheet:
         wanted = [sheet for sheet in sheets if sheet.name.strip().lower() == told.sheet.strip().lower()]
         if not wanted:
-            named = ", ".join(f"'{sheet.name[:40]}'" for sheet in sheets[:20])
+            named = ", ".join(f"'{printable(sheet.name)}'" for sheet in sheets[:20])
             return None, None, [Doubt("NO_SHEET", Weight.STOPS, "", f"There is no such sheet. Sheets there: {named}.")]
         sheets = wanted
     filled = [sheet for sheet in sheets if any(any(map(text, row)) for row in sheet.rows)]
@@ -99,14 +99,14 @@ def find(sheets: Sequence[Sheet], told: Told) -> tuple[Sheet | None, Header | No
     doubts = []
     rivals = [one[2].name for one in best[1:] if one[0] >= max(3, best[0][0] - 1) and one[1]]
     if rivals and not told.sheet:
-        named = ", ".join(f"'{name[:40]}'" for name in rivals[:10])
+        named = ", ".join(f"'{printable(name)}'" for name in rivals[:10])
         doubts.append(
             Doubt(
                 "WHICH_SHEET",
                 Weight.ASKS,
                 "",
-                f"Clients may stand in more than one sheet: '{sheet.name[:40]}' and {named}. Only one is read; anybody "
-                "who stands only in another would seem unknown. Put everybody into one sheet, or say which is right.",
+                f"Clients may stand in more than one sheet: '{printable(sheet.name)}' and {named}. Only one is read; "
+                "anybody in another would seem unknown. Put everybody into one sheet, or say which is right.",
             )
         )
     if not below:

@@ -474,6 +474,13 @@ def test_shapes_of_few_are_not_shown() -> None:
     assert (("A9 9A", 9),) == seen.shapes
 
 
+def test_a_heading_cannot_command_the_terminal() -> None:
+    """Whoever sends a list to the office does not get to write on its screen."""
+    found = guess([clients(usual(**{"Hobby\x1b[2J\x07": "notes"}))], TODAY)
+
+    assert "Hobby[2J" in {one.label for one in found.columns}
+
+
 def test_letters_of_columns_are_those_of_a_spreadsheet() -> None:
     """After Z comes AA."""
     assert ["A", "Z", "AA", "AZ", "BA"] == [letter(place) for place in (0, 25, 26, 51, 52)]

@@ -208,6 +208,29 @@ def test_half_made_keys_are_made_anew(run: Program, tmp_path: Path) -> None:
     assert b"half" != (home / "tls.key").read_bytes()
 
 
+def test_joining_says_what_is_still_missing_and_goes_on_later(run: Program, tmp_path: Path) -> None:
+    """The operator's file is in place, nobody listens yet: the same command again, once the broker is there."""
+    file, home = save(tmp_path / "clients.xlsx"), tmp_path / "home"
+    authority, sent = tmp_path / "authority", tmp_path / "sent"
+    steward = tmp_path / "steward"
+    run("accord-node", "quickstart", "--spreadsheet", file, "--home", home, "--yes", *SAID)
+    run("accord-broker", "init", "--home", tmp_path / "broker", "--authority", authority, "--federation", "midshire")
+    run("accord-node", "init", "--home", steward, "--federation", "midshire", "--steward")
+    run("accord-broker", "enrol", steward / "request.json", "--authority", authority, "--out", sent)
+    enrolled = run("accord-broker", "enrol", home / "request.json", "--authority", authority, "--out", sent)
+    key = enrolled.words.split("identifier out by telephone:")[1].split()[0]
+    bundle = ("--home", home, "--bundle", sent / "charity.bundle.json")
+    other = run("accord-node", "quickstart", *bundle, told="0123456789abcdef\n")
+    read_out = json.loads(run("accord-node", "quickstart", "--home", home, "--json").out)["fingerprint"]
+    joined = run("accord-node", "quickstart", *bundle, told=f"{key}\n")
+    later = run("accord-node", "quickstart", "--home", home, "--yes")
+
+    assert read_out in enrolled.words
+    assert "not the one you were told" in other.words
+    assert [1, 4, 4] == [other.code, joined.code, later.code], joined.words
+    assert all("broker: nobody answers at localhost:9" in said.words for said in (joined, later))
+
+
 def test_keys_are_never_made_twice(run: Program, tmp_path: Path) -> None:
     """A request that was moved away to be sent is not made anew: it would be for other keys."""
     file, home = save(tmp_path / "clients.xlsx"), tmp_path / "home"
