@@ -38,6 +38,11 @@ MADE_WHEN_RUN: Final = frozenset(
         "tenancy.csv",
         "occupants.csv",
         "contacts.csv",
+        "schools.sqlite",
+        "health.sqlite",
+        "drug_alcohol.sqlite",
+        "young_people.csv",
+        "interventions.csv",
     }
 )
 """Files that the programs make and the pages speak of."""
