@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import signal
 import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -163,6 +162,8 @@ async def workers(count: int) -> AsyncIterator[Blinder]:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                # Ctrl-C goes to the terminal's group: this process ends its workers, by closing the pipe.
+                process_group=0,
             )
             started.append(_Worker(process))
         yield Workers(started)
@@ -213,6 +214,4 @@ def _parts(joined: bytes) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    # Ctrl-C reaches every process of a terminal; the parent says when to end, by closing the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     work(sys.stdin.buffer, sys.stdout.buffer)
