@@ -248,6 +248,8 @@ class Outcome:
         record: The record.
         receipt: Its proof.
         left_out: References of the people of whom too little is known to ask about them.
+        thinly_described: References of people asked about of whom so little is known that not being found means
+            nothing: a yes is said of them, a no is not.
         together: The one answer that the broker put together, as the ledger has it; empty where each agency's is shown.
     """
 
@@ -260,12 +262,14 @@ class Outcome:
     record: bytes
     receipt: str
     left_out: tuple[str, ...] = ()
+    thinly_described: tuple[str, ...] = ()
     together: str = ""
 
     @property
     def word(self) -> str:
         """The one answer for everybody who was meant: no is not said of a family of which somebody was left out."""
-        return answers.CANNOT_SAY if self.together == answers.NO and self.left_out else self.together
+        unsure = self.left_out or self.thinly_described
+        return answers.CANNOT_SAY if self.together == answers.NO and unsure else self.together
 
     @property
     def answered(self) -> int:
@@ -333,10 +337,12 @@ class Prepared:
     Attributes:
         refs: Who of the inquiry each person asked about is; to everybody else they are s1, s2 and so on. Where somebody
             of whom too little is known is left out, the two differ.
+        thinly_described: Those of them of whom not being found means nothing.
     """
 
     inquiry: Inquiry
     refs: tuple[str, ...]
+    thinly_described: tuple[str, ...]
     question: Question
     core: statement.Core
     signed: statement.SignedStatement
@@ -375,11 +381,6 @@ def _same_home(one: Description, other: Description) -> bool:
     return bool(other.street) and (one.number, one.street) == (other.number, other.street)
 
 
-def enough(people: Sequence[Person]) -> tuple[bool, ...]:
-    """Of whom enough is known to be asked about, once what may not be sent is left out."""
-    return tuple(enough_to_go_on(match_keys(one)) for one in sent(people))
-
-
 async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, ...]:
     """Derive every person's tokens and subject tags.
 
@@ -388,7 +389,7 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
         people: 1 to 12.
 
     Raises:
-        TooLittleToGoOn: A description gives too few keys; nothing was sent for anybody.
+        TooLittleToGoOn: A description gives no key; nothing was sent for anybody.
         WrongEpoch: This software and the directory disagree about normaliser or families.
     """
     epoch = asker.directory.epoch
@@ -397,7 +398,7 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
     told = sent(people)
     keys = [match_keys(one) for one in told]
     for number, found in enumerate(keys, 1):
-        if not enough_to_go_on(found):
+        if not found:
             raise TooLittleToGoOn(f"s{number}")
     # From what is sent, not from what is known: a tag over a protected address would let its holder try addresses.
     tags_wanted = [subject_keys(one) for one in told]
@@ -414,20 +415,20 @@ async def tokenise(asker: Asker, people: Sequence[Person]) -> tuple[Tokenised, .
     )
 
 
-def _able(inquiry: Inquiry, question: Question) -> dict[str, Person]:
-    """The people who can be asked about, by their reference in the inquiry; the others are left out.
+def _able(inquiry: Inquiry, question: Question) -> tuple[dict[str, Person], tuple[str, ...]]:
+    """Who can be asked about, by their reference in the inquiry, and who of them so thinly that only a yes counts.
 
     Raises:
         TooLittleToGoOn: Nobody can.
         NoFamily: One person can, and the question is about a family as a whole.
     """
-    known = enough(inquiry.people)
-    able = {f"s{number}": one for number, one in enumerate(inquiry.people, 1) if known[number - 1]}
+    keys = [match_keys(one) for one in sent(inquiry.people)]
+    able = {f"s{number}": one for number, one in enumerate(inquiry.people, 1) if keys[number - 1]}
     if not able:
         raise TooLittleToGoOn("s1")
     if question.of_family and len(able) < FEWEST_FOR_FAMILY:
         raise NoFamily
-    return able
+    return able, tuple(ref for ref in able if not enough_to_go_on(keys[int(ref[1:]) - 1]))
 
 
 async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) -> Prepared:
@@ -443,7 +444,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
         UnknownQuestion: The catalogue has no such question.
         UnknownPurpose: It has no such purpose.
         UnknownAgency: The directory has no such agency.
-        TooLittleToGoOn: Nobody's description gives enough keys.
+        TooLittleToGoOn: Nobody's description gives a key.
         NoFamily: A question about a family is left with one person.
         TooFewAgencies: Answers would be put together of one agency's.
     """
@@ -455,7 +456,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
     targets = _targets(asker, inquiry, question)
     if question.composition == ANY and len(targets) < FEWEST_COMPOSED:
         raise TooFewAgencies
-    able = _able(inquiry, question)
+    able, thinly_described = _able(inquiry, question)
     people = await tokenise(asker, tuple(able.values()))
     now_ns = asker.now_ns()
     held = await _relied_on(asker, inquiry, targets, people, caller_token, now_ns)
@@ -503,7 +504,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
         ],
     )
     digest = statement.digest(signed.core, sha256(signed.broker_part), signed.node_digests)
-    return Prepared(inquiry, tuple(able), question, core, signed, digest, reply_key, request)
+    return Prepared(inquiry, tuple(able), thinly_described, question, core, signed, digest, reply_key, request)
 
 
 async def ask(asker: Asker, inquiry: Inquiry, caller_token: str, role: str, send: Send) -> Outcome:
@@ -564,6 +565,7 @@ def check(asker: Asker, prepared: Prepared, response: broker_pb2.AskResponse) ->
         record=record,
         receipt=response.receipted.receipt,
         left_out=tuple(ref for ref in named if ref not in prepared.refs),
+        thinly_described=prepared.thinly_described,
         together=together,
     )
 
@@ -636,6 +638,9 @@ def _row(asker: Asker, prepared: Prepared, row: broker_pb2.AgencyRow, recorded: 
     if prepared.question.of_family:
         given.of_family()
     said = {ref: replace(given.slot(sent_as), ref=ref) for sent_as, ref in who.items()}
+    for ref in prepared.thinly_described:
+        # There are too few ways of finding them for not finding them to mean that they are not known (T-LNK-5).
+        said[ref] = SlotAnswer(ref, answers.CANNOT_SAY) if said[ref].answer == answers.NO else said[ref]
     named = [f"s{number}" for number in range(1, len(prepared.inquiry.people) + 1)]
     return replace(
         outcome,

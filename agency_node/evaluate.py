@@ -268,6 +268,7 @@ class _Question:
         who: The row of the right file.
         sent: As it was described.
         slots: Of the envelope; none when there was not enough to ask.
+        enough: Whether not being found means anything.
         asked: The question.
         candidates: Numbers of the records that share a key.
     """
@@ -275,6 +276,7 @@ class _Question:
     who: Labelled
     sent: Description
     slots: tuple[LockedSlot, ...]
+    enough: bool
     asked: Asked
     candidates: tuple[str, ...]
 
@@ -388,7 +390,7 @@ async def _ask(
     for start in range(0, len(right), ASKED_TOGETHER):
         some = right[start : start + ASKED_TOGETHER]
         described = [one.row.described().description for one in some]
-        keys = [match_keys(one) if enough_to_go_on(match_keys(one)) else () for one in described]
+        keys = [match_keys(one) for one in described]
         made = iter(await tokens([key for mine in keys for key in mine]))
         for who, sent, mine in zip(some, described, keys, strict=True):
             number = len(questions)
@@ -396,7 +398,7 @@ async def _ask(
                 NODE, f"question-{number}", hashlib.sha256(lp(b"core", number.to_bytes(8, "big"))).digest(), on
             )
             own = [next(made) for _ in mine]
-            questions.append(_pose(who, sent, own, asked, found, private, public, random))
+            questions.append(_pose(who, sent, own, enough_to_go_on(mine), asked, found, private, public, random))
         progress(Doing("asking", len(questions), len(right)))
     return questions
 
@@ -405,6 +407,7 @@ def _pose(
     who: Labelled,
     sent: Description,
     tokens: Sequence[bytes],
+    enough: bool,
     asked: Asked,
     found: index.TokenIndex,
     private: X25519PrivateKey,
@@ -413,7 +416,7 @@ def _pose(
 ) -> _Question:
     """Seal one person into an envelope and take it apart as the node does."""
     if not tokens:
-        return _Question(who, sent, (), asked, ())
+        return _Question(who, sent, (), enough, asked, ())
     band = age_band(sent.dob, asked.asked_on)
     role = "other_adult" if band in {"18_plus", "unknown"} else "child"
     slot = Slot(tokens, content_bytes(Content("s1", to_bytes(sent), role, band, (), None)))
@@ -426,7 +429,7 @@ def _pose(
     # The slots of padding are looked up by the node too; they are not kept, or a large file would fill the memory.
     mine = {tag(token, NODE) for token in tokens}
     kept = tuple(one for one in slots if any(name in mine for name, _ in one.wraps))
-    return _Question(who, sent, kept, asked, candidates)
+    return _Question(who, sent, kept, enough, asked, candidates)
 
 
 def _linked(question: _Question, found: index.TokenIndex, agency: _Agency, scales: Scales) -> Link | None:
@@ -489,8 +492,11 @@ def _count(
             meant = truths[found.person_id].truth == question.who.truth
             (right if meant else wrong)[found.tier] += 1
             falsely += not is_known
-        elif found is None or isinstance(found, Ambiguous):
-            cannot[NOT_ENOUGH if found is None else found.cause.value][not is_known] += 1
+        elif isinstance(found, Ambiguous):
+            cannot[found.cause.value][not is_known] += 1
+        elif not question.enough:
+            # The asking side says no of nobody whom there were too few ways of finding.
+            cannot[NOT_ENOUGH][not is_known] += 1
         elif is_known:
             shared = any(truths[one].truth == question.who.truth for one in question.candidates)
             missed["too_unlike" if shared else "no_key_shared"] += 1

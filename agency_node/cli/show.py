@@ -63,6 +63,7 @@ def as_screen(outcome: Outcome, names: tuple[str, ...], *, plain: bool = False) 
         parts += [Text(line) for line in in_words(outcome, names)] if plain else [as_picture(outcome, names)]
         parts += _rings(outcome, names)
     parts += [_left_out(outcome, names)] if outcome.left_out else []
+    parts += [_thinly_described(outcome, names)] if outcome.thinly_described else []
     parts += _why(outcome)
     parts.append(Text(coverage(outcome), "bold"))
     words = {answer.answer for agency in outcome.agencies for answer in agency.answers} | {outcome.word}
@@ -105,8 +106,17 @@ def _together(outcome: Outcome) -> list[RenderableType]:
 
 
 def _left_out(outcome: Outcome, names: tuple[str, ...]) -> Text:
-    who = ", ".join(names[int(ref[1:]) - 1] or f"person {ref[1:]}" for ref in outcome.left_out)
+    who = _named(outcome.left_out, names)
     return Text(f"Not asked about: {who}. Cannot say: {NOT_ENOUGH}. {WHAT_HELPS}", "yellow")
+
+
+def _thinly_described(outcome: Outcome, names: tuple[str, ...]) -> Text:
+    who = _named(outcome.thinly_described, names)
+    return Text(f"Little is known of {who}: whoever does not find them cannot say no. {WHAT_HELPS}", "yellow")
+
+
+def _named(refs: tuple[str, ...], names: tuple[str, ...]) -> str:
+    return ", ".join(names[int(ref[1:]) - 1] or f"person {ref[1:]}" for ref in refs)
 
 
 def _rings(outcome: Outcome, names: tuple[str, ...]) -> list[RenderableType]:
@@ -157,6 +167,7 @@ def as_object(outcome: Outcome) -> dict[str, object]:
         "coverage": {"asked": len(outcome.agencies), "answered": outcome.answered},
         "together": outcome.word or None,
         "left_out": [{"ref": ref, "why": NOT_ENOUGH, "what_helps": WHAT_HELPS} for ref in outcome.left_out],
+        "thinly_described": [{"ref": ref, "what_helps": WHAT_HELPS} for ref in outcome.thinly_described],
         "agencies": [
             {
                 "agency": one.agency,

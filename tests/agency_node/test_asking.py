@@ -451,6 +451,36 @@ def test_somebody_left_out_is_cannot_say_beside_the_others(world: World) -> None
     assert ["YES", "CANNOT_SAY"] == [outcome.summary(agency) for agency in outcome.agencies]
 
 
+THIN: Final = {"first_name": "Jamie", "date_of_birth": "2013-03-09", "middle_names": "Alan", "role": "child"}
+
+
+def test_of_a_thin_description_yes_is_said_and_no_is_not(world: World) -> None:
+    """T-LNK-5: with few ways of finding somebody, not finding them does not mean that they are not known."""
+    made = asked_of(world, "agency.contact", THIN, ANNE)
+
+    outcome = checked(world, Reply(made, {"housing": ("NO", "NO"), "police": ("YES", "NO")}))
+
+    assert ((), ("s1",)) == (outcome.left_out, outcome.thinly_described)
+    assert [["CANNOT_SAY", "NO"], ["YES", "NO"]] == [
+        [one.answer for one in agency.answers] for agency in outcome.agencies
+    ]
+
+
+def test_no_is_not_said_of_a_family_with_a_thin_description_in_it(world: World) -> None:
+    """T-LNK-5: neither by one agency nor by all of them together; a yes is."""
+    each, together = (asked_of(world, name, ANNE, THIN) for name in ("family.known", "family.known_anywhere"))
+    came = {"housing": ("NO",), "police": ("YES",)}
+
+    outcome = checked(world, Reply(each, came))
+    assert ["CANNOT_SAY", "YES"] == [outcome.summary(agency) for agency in outcome.agencies]
+
+    for word, shown in (("NO", "CANNOT_SAY"), ("YES", "YES")):
+        came = {"housing": ("NO",), "police": (word,)}
+        outcome = checked(world, Reply(together, came, word), shown=False)
+
+        assert shown == outcome.word
+
+
 def test_an_agency_that_tells_a_familys_members_apart_is_not_shown(world: World) -> None:
     """T-LNK-2: a family's answer stands in every slot or nowhere."""
     made = asked_of(world, "family.known", JAMIE, ANNE)

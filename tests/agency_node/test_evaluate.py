@@ -115,8 +115,8 @@ def test_nobody_is_found_where_nobody_is_known(tmp_path: Path) -> None:
     assert (0, 0) == (report.shipped.yes.right, report.opened_by_relatives)
 
 
-def test_whoever_is_thinly_described_is_not_asked_about(tmp_path: Path) -> None:
-    """A name alone is cannot say, whether or not the person is known."""
+def test_of_a_name_alone_nothing_is_said(tmp_path: Path) -> None:
+    """Cannot say, whether or not the person is known: there is no way of finding them."""
     some = labelled(grown(200).held["social-care"][:60])
     thin = [replace(one, row=PersonRow(one.row.person_id, one.row.first_name, one.row.last_name)) for one in some]
     report = evaluate(

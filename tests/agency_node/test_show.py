@@ -194,6 +194,15 @@ def test_who_was_left_out_is_said_with_what_would_help(plain: bool) -> None:
 
 
 @pytest.mark.parametrize("plain", [False, True])
+def test_of_whom_little_is_known_is_said_with_what_would_help(plain: bool) -> None:
+    """T-LNK-5: not found is not the same as not known."""
+    shown = outcome(agency("Police", ["NO", "CANNOT_SAY"], 2), people=2, thinly_described=("s2",))
+
+    assert "Little is known of Anne Calloway" in words(shown, plain=plain)
+    assert ["s2"] == [one["ref"] for one in as_object(shown)["thinly_described"]]
+
+
+@pytest.mark.parametrize("plain", [False, True])
 def test_an_answer_put_together_says_whose_work_it_is(plain: bool) -> None:
     """T-AUD-9: one word, who answered, that the broker made it, and nobody's own answer."""
     agencies = (
