@@ -426,7 +426,7 @@ def _member(told: Answers, home: Path, talk: Talk) -> Answers:
         return replace(told, agency=here.agency, federation=here.federation)
     if not told.federation:
         talk.say()
-        talk.say("The federation's operator has told you the next four; ask them if not.")
+        talk.say("The federation's operator has told you its name, your identifier and two addresses; ask them if not.")
     told = replace(
         told,
         federation=told.federation or talk.ask("Name of the federation, for example midshire", option="--federation"),
