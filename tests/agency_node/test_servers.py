@@ -462,6 +462,23 @@ def test_a_connection_is_used_again_and_replaced_when_it_broke(
 
 
 @pytest.mark.parametrize("kind", BOTH)
+def test_no_transaction_is_left_open(
+    kind: str, source: Callable[..., ServerSource], servers: Callable[[str], DatabaseServer]
+) -> None:
+    """An old transaction would keep the agency's own database from cleaning up, and would show old records."""
+    opened, server = source(kind), servers(kind)
+    opened.rows(text("SELECT count(*) FROM nominal"), {})
+    next(opened.stream(text("SELECT ref FROM nominal"), {}))
+    held = (
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND xact_start IS NOT NULL"
+        if kind == "postgresql"
+        else "SELECT count(*) FROM information_schema.innodb_trx"
+    )
+
+    assert [(0,)] == [tuple(row) for row in server.run(held)]
+
+
+@pytest.mark.parametrize("kind", BOTH)
 def test_a_long_reading_takes_little_memory(
     kind: str, source: Callable[..., ServerSource], servers: Callable[[str], DatabaseServer]
 ) -> None:
