@@ -23,6 +23,7 @@ from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, FamilyKey, subject
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from agency_node.channel import Remote
 from agency_node.tokens import ASK, INDEX, KeyPublics, WrongEpoch, subject_tags, tokens
+from tests.bench.index import DirectKeyServer
 
 EPOCH = "2026-1"
 BROKER_KEYS = {one.id: FamilyKey(b"b" * 32, EPOCH, one.id) for one in FAMILIES}
@@ -165,6 +166,49 @@ def test_a_server_sees_the_same_sizes_whoever_is_asked_about(other: Description)
     assert sizes(broker) == sizes(broker_of_other)
     assert sizes(steward) == sizes(steward_of_other)
     assert {family.id for family in FAMILIES} == {family for family, _ in sizes(broker)[0]}
+
+
+def test_few_people_of_an_index_show_a_server_no_more_than_a_question_does() -> None:
+    """T-LNK-1: one changed record must not show how long its name is, nor which of its fields are known."""
+    others = [JAMIE, ANNE, describe(first_name="Jo", last_name="Ng", date_of_birth="2013-03-09")]
+    seen = []
+    for other in others:
+        broker, steward = SimulatedKeyServer(BROKER_KEYS), SimulatedKeyServer(STEWARD_KEYS)
+        keys = list(match_keys(other))
+
+        assert expected(keys) == made(keys, broker, steward, use=INDEX)
+        seen.append(
+            (
+                sorted([pair for call in sizes(broker) for pair in call]),
+                sorted([pair for call in sizes(steward) for pair in call]),
+            )
+        )
+
+    assert [seen[0]] * len(others) == seen
+    assert {family.id for family in FAMILIES} == {family for family, _ in seen[0][0]}
+
+
+def test_families_with_one_key_a_person_are_sent_without_padding_in_a_full_batch() -> None:
+    """An index of thousands costs what its people cost: 64 of them fill what one proof is over."""
+    people = [
+        describe(first_name="Jamie", last_name="Thorley", date_of_birth=f"19{10 + i}-01-09", postcode=f"MD{i} 7QT")
+        for i in range(MAX_BATCH)
+    ]
+    keys = [key for one in people for key in match_keys(one)]
+    broker = SimulatedKeyServer(BROKER_KEYS)
+    made(keys, broker, use=INDEX)
+    whole = [
+        (family, size) for family, size in [pair for call in sizes(broker) for pair in call] if family == "dob.x pc.x"
+    ]
+
+    assert [("dob.x pc.x", MAX_BATCH)] == whole
+
+
+def test_the_direct_key_server_of_measurements_gives_the_same_tokens() -> None:
+    """What is measured at sizes that would take hours otherwise is the same index, byte for byte."""
+    keys = [*match_keys(JAMIE), *match_keys(ANNE)]
+
+    assert made(keys, use=INDEX) == asyncio.run(DirectKeyServer(b"b" * 32, b"s" * 32, EPOCH)(keys))
 
 
 def test_twelve_people_are_asked_about_in_bounded_calls() -> None:

@@ -186,7 +186,7 @@ def test_an_index_killed_at_random_points_is_that_of_one_undisturbed_run(tmp_pat
     assert [0, 0] == codes
     assert "complete" == found[1][0]
     assert expected == found
-    assert len(set(points)) > KILLS // 2
+    assert len(set(points)) > 3
     print(
         f"\nT-OPS-6 index_kills={KILLS} at_people={_short(points)} of={people} keys={len(found[0])}"
         f" differences=0 seed={SEED}"

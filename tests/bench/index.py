@@ -1,0 +1,395 @@
+"""What an index of growing size costs on this machine: `make bench-index`.
+
+    python -m tests.bench.index --people 300 1000 3000 --direct 10000 30000 [--out build/bench-index.json]
+
+* `--people`: the real path. Broker and steward are processes of their own, reached over mutual TLS; blinding, proofs
+  and padding as everywhere.
+* `--direct`: for sizes at which that would take hours, a *direct key server* stands in this process, which holds both
+  seeds and computes the same tokens without blinding (RFC 9497 section 3.3.1; a test compares them). Only what an index
+  itself costs counts there: reading, storing, memory, disk. Its times for tokens are not those of a federation.
+
+Each job runs in a process of its own, so that its largest memory is its own. Times per person are compared with the
+smallest size of the same kind: 1.0 is linear.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from accord.identity import MatchKey
+from accord.linkage import FamilyKey
+from agency_node import __main__ as node
+from agency_node import index
+from agency_node import settings as node_settings
+from agency_node.blinding import MAX_WORKERS
+from agency_node.mapping import open_records
+from tests.world import trust
+from tests.world.key_servers import Programs, grow, programs, write_records
+
+OUT: Final = Path("build/bench-index.json")
+AGENCY: Final = "police"
+ONE_BY_ONE: Final = 30
+"""How many records are changed and taken in, one at a time."""
+
+
+class DirectKeyServer:
+    """Both key servers in one, without blinding: it sees every key in the clear, so it is for measuring only."""
+
+    def __init__(self, broker_seed: bytes, steward_seed: bytes, epoch: str) -> None:
+        """Hold both seeds, which nobody does in a federation."""
+        self._seeds, self._epoch = (broker_seed, steward_seed), epoch
+        self._keys: dict[str, tuple[FamilyKey, FamilyKey]] = {}
+
+    async def __call__(self, keys: Sequence[MatchKey]) -> list[bytes]:
+        """The same tokens as through both servers."""
+        return [self._both(key.family)[1].direct(self._both(key.family)[0].direct(key.input)) for key in keys]
+
+    def _both(self, family: str) -> tuple[FamilyKey, FamilyKey]:
+        if family not in self._keys:
+            first, second = (FamilyKey(seed, self._epoch, family) for seed in self._seeds)
+            self._keys[family] = first, second
+        return self._keys[family]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One size.
+
+    Attributes:
+        kind: real or direct.
+        people: People in the records.
+        keys: Tokens in the index.
+        seconds: From the first record to the complete index.
+        people_per_s: Of that.
+        cpu_ms_person: Processor time of the index process for a person, milliseconds.
+        reading_ms_person: Of `seconds`: reading and normalising, for a person.
+        tokens_ms_person: Of `seconds`: while tokens were waited for, for a person; two batches at a time.
+        measuring_s: Of `seconds`: statistics, and what guessing and chance could open.
+        refresh_s: A second full pass, in which nothing has changed.
+        peak_mib: Largest memory of the index process.
+        disk_mb: The state file.
+        one_changed_ms: Median of taking in one changed record, in a job that is running.
+        one_changed_p90_ms: Nine of ten took no longer.
+        linear: Time for a person, against the smallest size of this kind.
+    """
+
+    kind: str
+    people: int
+    keys: int
+    seconds: float
+    people_per_s: float
+    cpu_ms_person: float
+    reading_ms_person: float
+    tokens_ms_person: float
+    measuring_s: float
+    refresh_s: float
+    peak_mib: float
+    disk_mb: float
+    one_changed_ms: float
+    one_changed_p90_ms: float
+    linear: float = 1.0
+
+
+# -- In the process of the job ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Clocked:
+    """Records and tokens with a clock beside them."""
+
+    records: Any
+    tokens: Callable[[Sequence[MatchKey]], Awaitable[list[bytes]]]
+    reading_s: float = 0.0
+    waited_s: float = 0.0
+    under_way: int = 0
+    since: float = 0.0
+
+    def people(self) -> Iterator[Any]:
+        """Everybody, timed."""
+        return self._timed(self.records.people())
+
+    def people_changed_since(self, watermark: str) -> Iterator[Any]:
+        """Whoever changed."""
+        return iter(self.records.people_changed_since(watermark))
+
+    def _timed(self, people: Iterable[Any]) -> Iterator[Any]:
+        coming = iter(people)
+        while True:
+            began = time.perf_counter()
+            person = next(coming, None)
+            self.reading_s += time.perf_counter() - began
+            if person is None:
+                return
+            yield person
+
+    async def made(self, keys: Sequence[MatchKey]) -> list[bytes]:
+        """Tokens, timed once while any are under way."""
+        if self.under_way == 0:
+            self.since = time.perf_counter()
+        self.under_way += 1
+        try:
+            return await self.tokens(keys)
+        finally:
+            self.under_way -= 1
+            if self.under_way == 0:
+                self.waited_s += time.perf_counter() - self.since
+
+
+async def _job(told: node_settings.NodeSettings, direct: Path | None, workers: int) -> dict[str, Any]:
+    """Index everybody, again, and then one at a time."""
+    async with contextlib.AsyncExitStack() as ending:
+        if direct is None:
+            at, records, tokenise, terms, _ = await ending.enter_async_context(node._indexing(told, workers))
+        else:
+            at = ending.enter_context(node.home(told))
+            records = ending.enter_context(contextlib.closing(open_records(told.mapping)))
+            directory = at.directory.current()
+            terms = index.Terms(directory.epoch.id, directory.key_servers_digest)
+            seeds = ((direct / party / "key-server.seed").read_bytes() for party in ("broker", "steward"))
+            tokenise = DirectKeyServer(*seeds, directory.epoch.id)
+        clocked = _Clocked(records, tokenise)
+        measuring: list[float] = []
+
+        def heard(now: index.Progress) -> None:
+            if now.stage == index.Stage.MEASURING:
+                measuring.append(time.perf_counter())
+
+        async def whole() -> float:
+            began = time.perf_counter()
+            await index.build(
+                *(at.engine, clocked, clocked.made),
+                node_id=told.agency,
+                terms=terms,
+                at_ns=time.time_ns(),
+                progress=heard,
+            )
+            return time.perf_counter() - began
+
+        cpu = time.process_time()
+        seconds = await whole()
+        ended, cpu_s = time.perf_counter(), time.process_time() - cpu
+        found = {
+            "seconds": seconds,
+            "cpu_s": cpu_s,
+            "reading_s": clocked.reading_s,
+            "waited_s": clocked.waited_s,
+            "measuring_s": ended - measuring[0],
+            "refresh_s": await whole(),
+        }
+        taken = []
+        for number in range(1, ONE_BY_ONE + 1):
+            with contextlib.closing(sqlite3.connect(told.mapping.parent / "records.db")) as own, own:
+                at_time = f"2026-07-01T10:{number:02}:00Z"
+                own.execute("UPDATE person SET address = ?, changed_at = ? WHERE id = ?", (
+                    f"{number} Quince Walk", at_time, number))  # fmt: skip
+            began = time.perf_counter()
+            done = await index.refresh(at.engine, clocked, clocked.made, node_id=told.agency, terms=terms)
+            taken.append(1_000 * (time.perf_counter() - began))
+            if done.changed != 1:
+                raise SystemExit(f"{done.changed} people were taken in, not one: these figures would mean nothing")
+        taken.sort()
+        found["one_changed_ms"], found["one_changed_p90_ms"] = median(taken), taken[int(len(taken) * 0.9)]
+        found["keys"] = sum(one.tokens for one in index.rows.listing(at.engine))
+        found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return found
+
+
+# -- Around it --------------------------------------------------------------------------------------------------------
+
+
+def measured(kind: str, people: int, home: Path, workers: int) -> Measured:
+    """Run a job in a process of its own."""
+    words = [sys.executable, "-m", "tests.bench.index", "--job", str(home / AGENCY), "--workers", str(workers)]
+    if kind == "direct":
+        words += ["--seeds", str(home)]
+    ran = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
+    found = json.loads(ran.stdout.splitlines()[-1])
+    files = (home / AGENCY / f"node.db{end}" for end in ("", "-wal"))
+    return Measured(
+        kind=kind,
+        people=people,
+        keys=found["keys"],
+        seconds=found["seconds"],
+        people_per_s=people / found["seconds"],
+        cpu_ms_person=1_000 * found["cpu_s"] / people,
+        reading_ms_person=1_000 * found["reading_s"] / people,
+        tokens_ms_person=1_000 * found["waited_s"] / people,
+        measuring_s=found["measuring_s"],
+        refresh_s=found["refresh_s"],
+        peak_mib=found["peak_mib"],
+        disk_mb=sum(file.stat().st_size for file in files if file.exists()) / 1e6,
+        one_changed_ms=found["one_changed_ms"],
+        one_changed_p90_ms=found["one_changed_p90_ms"],
+    )
+
+
+def real(people: int, folder: Path, workers: int) -> Measured:
+    """One size through broker and steward."""
+    with programs(folder, {AGENCY: grow(people)}):
+        return measured("real", people, folder, workers)
+
+
+def direct(people: int, folder: Path) -> Measured:
+    """One size through the direct key server."""
+    trust.make_federation(folder, (AGENCY,), now_ns=time.time_ns())
+    mapping = write_records(folder / AGENCY / "records", AGENCY, grow(people))
+    (folder / AGENCY / "node.toml").write_text(
+        f'federation = "midshire"\nagency = "{AGENCY}"\nbroker = "localhost:9"\nsteward = "localhost:9"\n'
+        f'mapping = "{mapping.relative_to(folder / AGENCY)}"\n',
+        "utf-8",
+    )
+    return measured("direct", people, folder, 1)
+
+
+def killed(people: int, folder: Path) -> dict[str, float]:
+    """How long an index takes that is killed half way and started again, against one that is not."""
+
+    def took(world: Programs, database: str, kill: bool) -> float:
+        own = os.environ | {"ACCORD_DATABASE": str(folder / database)}
+        words = world.command(AGENCY, "index", "--json", "--workers", "1")
+        began = time.perf_counter()
+        with subprocess.Popen(words, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
+            while kill and job.poll() is None and stored(folder / database) < people / 2:
+                time.sleep(0.02)
+            if kill:
+                job.send_signal(signal.SIGKILL)
+        if kill:
+            subprocess.run(words, env=own, check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    with programs(folder, {AGENCY: grow(people)}) as world:
+        return {"undisturbed_s": took(world, "one.db", False), "killed_half_way_s": took(world, "other.db", True)}
+
+
+def stored(database: Path) -> int:
+    """How many people are in an index so far."""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection,
+    ):
+        return int(connection.execute("SELECT count(*) FROM index_record WHERE entry = 0").fetchone()[0])
+    return 0
+
+
+def plotted(found: Sequence[Measured], file: Path) -> str:
+    """Draw it where matplotlib is installed; says what became of it."""
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        return "No picture: matplotlib is not installed."
+    figure, (speed, memory) = pyplot.subplots(1, 2, figsize=(10, 4))
+    for kind in sorted({one.kind for one in found}):
+        some = [one for one in found if one.kind == kind]
+        speed.plot([one.people for one in some], [1_000 * one.seconds / one.people for one in some], "o-", label=kind)
+        memory.plot([one.people for one in some], [one.peak_mib for one in some], "o-", label=kind)
+    for axes, heading in ((speed, "ms a person"), (memory, "largest memory, MiB")):
+        axes.set(xscale="log", xlabel="people", title=heading, ylim=(0, None))
+        axes.legend()
+    figure.tight_layout()
+    figure.savefig(file)
+    return f"Drawn in {file}."
+
+
+def _table(found: Sequence[Measured]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    headings = (
+        *("Path", "People", "Keys", "People/s", "ms/person", "of it reading", "tokens", "Linear"),
+        *("Unchanged pass", "Measuring", "Memory", "Disk", "One changed"),
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "Path" else "right")
+    for one in found:
+        table.add_row(
+            *(one.kind, f"{one.people:,}", f"{one.keys:,}", f"{one.people_per_s:.1f}"),
+            *(f"{1_000 * one.seconds / one.people:.1f}", f"{one.reading_ms_person:.2f}", f"{one.tokens_ms_person:.1f}"),
+            *(f"{one.linear:.2f}", f"{one.refresh_s:.1f} s", f"{one.measuring_s:.1f} s"),
+            *(f"{one.peak_mib:.0f} MiB", f"{one.disk_mb:.1f} MB"),
+            f"{one.one_changed_ms:.0f} ms ({one.one_changed_p90_ms:.0f})",
+        )
+    return table
+
+
+def main() -> None:
+    """Measure, print, and keep the figures."""
+    reading = argparse.ArgumentParser(prog="python -m tests.bench.index", description=(__doc__ or "").splitlines()[0])
+    reading.add_argument("--people", type=int, nargs="*", default=[300, 1_000, 3_000], help="sizes for the real path")
+    reading.add_argument(
+        "--direct", type=int, nargs="*", default=[3_000, 10_000, 30_000], help="sizes without blinding"
+    )
+    reading.add_argument("--workers", type=int, default=1, choices=range(1, MAX_WORKERS + 1), help="of the real path")
+    reading.add_argument("--out", type=Path, default=OUT, help=f"where the figures are kept (default {OUT})")
+    reading.add_argument("--job", type=Path, help=argparse.SUPPRESS)
+    reading.add_argument("--seeds", type=Path, help=argparse.SUPPRESS)
+    told = reading.parse_args()
+    if told.job is not None:
+        found = asyncio.run(_job(node_settings.load(told.job / "node.toml"), told.seeds, told.workers))
+        print(json.dumps(found))
+        return
+    began = time.monotonic()
+    every: list[Measured] = []
+    for kind, sizes in (("real", told.people), ("direct", told.direct)):
+        first = 0.0
+        for people in sorted(sizes):
+            with _folder() as folder:
+                one = real(people, folder, told.workers) if kind == "real" else direct(people, folder)
+            each = one.seconds / people
+            first = first or each
+            every.append(Measured(**{**asdict(one), "linear": each / first}))
+            print(f"{kind} {people:,}: {one.seconds:.1f} s", file=sys.stderr, flush=True)
+    resumed = {}
+    if told.people:
+        with _folder() as folder:
+            resumed = killed(min(told.people), folder)
+    Console(width=max(Console().width, 150)).print(_table(every))
+    if resumed:
+        print(
+            "Killed half way and started again: {killed_half_way_s:.1f} s, undisturbed {undisturbed_s:.1f} s".format(
+                **resumed
+            )
+        )
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
+    kept = {
+        "machine": machine,
+        "load_1min": os.getloadavg()[0],
+        "seconds": round(time.monotonic() - began, 1),
+        "sizes": [asdict(one) for one in every],
+        "resumed": resumed,
+    }
+    told.out.parent.mkdir(parents=True, exist_ok=True)
+    told.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    print(plotted(every, told.out.with_suffix(".png")))
+    print(f"{kept['seconds']} s on {machine['cores']} cores, load {kept['load_1min']:.1f}; kept in {told.out}")
+    if kept["load_1min"] > 2 * (os.cpu_count() or 1):
+        print("This machine is busy with something else: take only the ratios.", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="accord-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
