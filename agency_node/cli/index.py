@@ -195,24 +195,26 @@ def _report(built: "index.Built", as_json: bool) -> None:
 
 def verdicts(figures: "Figures") -> dict[str, str]:
     """What guessing and chance could open, against the limits, in plain words."""
-    from agency_node.exposure import COVERAGE_LIMIT, STRANGERS_LIMIT
+    from agency_node.exposure import COVERAGE_LIMIT, READS_HIGH, STRANGERS_LIMIT
 
     family, worst = max(figures.coverage.items(), key=lambda one: one[1], default=("no family", 0.0))
     chance = figures.chance
     return {
         "guessing": f"Guessing with a year's allowance would reach {worst:.2%} of people at best, by {family}:"
-        f" {_verdict(worst, COVERAGE_LIMIT, figures.sample)}",
+        f" {_verdict(worst, COVERAGE_LIMIT, figures.sample, READS_HIGH)}",
         "chance": f"Of people who are not here, {chance.strangers:.2%} would share a key with a stranger who is:"
         f" {_verdict(chance.strangers, STRANGERS_LIMIT, figures.sample)}",
         "known": f"Relatives and neighbours {chance.near:.2%}; the same person recorded twice {chance.again:.2%}.",
     }
 
 
-def _verdict(share: float, limit: float, sample: int) -> str:
+def _verdict(share: float, limit: float, sample: int, reads_high: int = 1) -> str:
     if sample < TOO_FEW:
         return f"too few people to tell; below {TOO_FEW:,} this reads too high. The limit is {limit:.1%}."
     if share <= limit:
         return f"within the limit of {limit:.1%}."
+    if share <= limit * reads_high:
+        return f"over the limit of {limit:.1%}, by less than such an estimate may read too high. Nothing to do."
     return f"over the limit of {limit:.1%}. Tell the federation's operator before you go on."
 
 

@@ -1,11 +1,16 @@
 """What guessing and chance could open: small cases worked out by hand."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from accord.identity import FAMILIES, Description, describe
-from agency_node.exposure import chance, coverage
+from agency_node.cli.index import verdicts
+from agency_node.exposure import Chance, chance, coverage
+from agency_node.survey import Figures
+from tests.world.area import area
+from tests.world.curious import guess, hold
 
 
 def person(number: int) -> Description:
@@ -25,14 +30,16 @@ def person(number: int) -> Description:
 def test_guessing_reaches_as_much_as_the_quota_buys_of_the_values(postcodes: int) -> None:
     """T-LNK-6, by hand: 200 guesses among the estimated birth dates in so many postcodes, all equally common."""
     people = [
-        describe(date_of_birth=f"{1950 + n}-{1 + n % 12:02}-{1 + n % 28:02}", postcode=f"MD{1 + n % postcodes} 1AA")
+        describe(
+            date_of_birth=f"{1950 + n}-{1 + n % 12:02}-{1 + n % 28:02}", postcode=f"MD{1 + n // 2 % postcodes} 1AA"
+        )
         for n in range(64)
     ]
 
     reached = coverage(people, 100)
 
-    # 64 dates, each seen once: Chao's estimate is 64 + 64 * 64 / 2.
-    assert reached["dob.x pc.x"] == pytest.approx(100 * 2 / ((64 + 64 * 64 / 2) * postcodes))
+    # Half of them are 32 dates, each seen once: Chao's estimate of those not seen is 32 * 32 / 2.
+    assert reached["dob.x pc.x"] == pytest.approx(100 * 2 / (32 * 32 / 2 * postcodes))
 
 
 def test_a_larger_quota_never_reaches_less() -> None:
@@ -42,7 +49,8 @@ def test_a_larger_quota_never_reaches_less() -> None:
     small, large = coverage(people, 200), coverage(people, 2_000)
 
     assert {family.id for family in FAMILIES} - {"nhs.x"} == set(small)
-    assert all(0 < small[family] < large[family] <= 1 for family in small)
+    assert all(0 < small[family] <= large[family] <= 1 for family in small)
+    assert small["dob.x pc.x"] < large["dob.x pc.x"]
 
 
 def test_a_quota_that_exhausts_the_values_reaches_everybody() -> None:
@@ -75,3 +83,41 @@ def test_chance_tells_strangers_from_relatives_and_double_records() -> None:
     assert (0.0, 0.0, 0.0) == (alone.again, alone.near, alone.strangers)
     assert (2 / 6, 2 / 6, 0.0) == (crowded.again, crowded.near, crowded.strangers)
     assert (0.0, 0.0, 2 / 5) == (met.again, met.near, met.strangers)
+
+
+def test_the_estimate_agrees_with_a_guesser() -> None:
+    """T-LNK-6: what an agency reads is about what guessing comes to, on an area whose every person is known."""
+    town = area(1, 8_000)
+    held = hold(town, 0.5, "one by one", homes=False)
+    families = [
+        family for family in FAMILIES if family.id in {"dob.x pc.x", "names.swap pc.x", "first.3 last.3 addr.x"}
+    ]
+    people = [town.people[position].description for position in sorted(held)]
+    Random("shuffled").shuffle(people)
+
+    estimated = coverage(people, len(people))
+    # The estimate counts the agency's own people too; they are half of all.
+    simulated = {one.family: 2 * one.covered for one in guess(town, held, families)}
+
+    assert {family.id for family in families} == set(simulated)
+    for family, reached in simulated.items():
+        assert reached / 3 <= estimated[family] <= reached * 3, (family, reached, estimated[family])
+
+
+@pytest.mark.parametrize(
+    ("reached", "sample", "says"),
+    [
+        (0.004, 5_000, "within the limit of 0.5%"),
+        (0.015, 5_000, "by less than such an estimate may read too high"),
+        (0.03, 5_000, "Tell the federation's operator"),
+        (0.03, 500, "too few people to tell"),
+    ],
+)
+def test_the_figures_come_with_a_verdict(reached: float, sample: int, says: str) -> None:
+    """T-LNK-6: an operator reads what a figure means, and is not alarmed by what a small sample or a rough one says."""
+    figures = Figures(sample, {"dob.x pc.x": reached, "nhs.x": 0.0}, Chance(0.0, 0.01, 0.0))
+
+    guessing = verdicts(figures)["guessing"]
+
+    assert "dob.x pc.x" in guessing
+    assert says in guessing

@@ -78,13 +78,30 @@ def trial(
         scale = 1.0 if has_place else max(of, len(where.people)) / len(where.people)
         keys = _keys(where, family, level)
         for agency, positions in held.items():
-            records = round(len(positions) * scale)
-            allowed = allowance.INDEX_PER_PERSON * records * allowance.variants(family)
-            made, reached = 0, set[int]()
-            for guess in _guesses(where, positions, family, allowed, level):
-                made += 1
-                reached.update(keys.get(hash(guess), ()))
-            yield Reached(agency, family.id, made, len(reached - positions) / len(where.people))
+            yield _guess(where, keys, agency, positions, family, level, scale)
+
+
+def guess(where: Area, held: frozenset[int], families: Iterable[Family]) -> Iterator[Reached]:
+    """Let one agency that holds these people spend a year's allowance on each family."""
+    for family in families:
+        yield _guess(where, _keys(where, family, values_of), "", held, family, values_of, 1.0)
+
+
+def _guess(
+    where: Area,
+    keys: Mapping[int, list[int]],
+    agency: str,
+    held: frozenset[int],
+    family: Family,
+    level: Level,
+    scale: float,
+) -> Reached:
+    allowed = allowance.INDEX_PER_PERSON * round(len(held) * scale) * allowance.variants(family)
+    made, reached = 0, set[int]()
+    for guessed in _guesses(where, held, family, allowed, level):
+        made += 1
+        reached.update(keys.get(hash(guessed), ()))
+    return Reached(agency, family.id, made, len(reached - held) / len(where.people))
 
 
 def hold(where: Area, share: float, seed: str, *, homes: bool) -> frozenset[int]:
