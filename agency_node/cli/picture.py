@@ -63,9 +63,8 @@ def in_short(outcome: Outcome, agency: AgencyOutcome) -> str:
     if outcome.together:
         return "answered"
     if outcome.question.of_family:
-        word = outcome.summary(agency)
-        recency = newest(agency)
-        return f"yes, {MARKS[recency].words}" if word == YES and recency else MARKS["" if word == YES else word].words
+        shown = _of_family(outcome, agency)
+        return f"yes, {shown.words}" if outcome.summary(agency) == YES and newest(agency) else shown.words
     said = [one.answer for one in agency.answers]
     yes, unclear = said.count(YES), said.count(CANNOT_SAY)
     if unclear == len(said):
@@ -81,6 +80,12 @@ def in_short(outcome: Outcome, agency: AgencyOutcome) -> str:
     if unclear:
         parts.append(f"cannot say for {unclear}")
     return ", ".join(parts)
+
+
+def _of_family(outcome: Outcome, agency: AgencyOutcome) -> Mark:
+    """How a family as a whole looks at one agency: never better known than its least known member is."""
+    word = outcome.summary(agency)
+    return MARKS[agency.delivery if not word else newest(agency) if word == YES else word]
 
 
 def as_picture(outcome: Outcome, names: Sequence[str]) -> RenderableType:
@@ -119,7 +124,7 @@ def _agencies(outcome: Outcome) -> Table:
     for letter, agency in _lettered(outcome):
         recency = newest(agency)
         length = BAR - RECENCIES.index(recency) if recency else 0
-        shown = mark(agency, agency.answers[0] if agency.answers else None)
+        shown = _of_family(outcome, agency)
         first = Text(shown.symbol, shown.style) if outcome.question.of_family else Text(letter)
         style = MARKS[recency].style if recency else ""
         lines.add_row(first, agency.title, Text("█" * length, style), in_short(outcome, agency))

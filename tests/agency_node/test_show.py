@@ -182,6 +182,15 @@ def test_a_family_as_a_whole_has_one_line_for_each_agency(plain: bool) -> None:
     assert [] == [name for name in NAMES if name in told]
 
 
+def test_the_symbol_of_a_family_is_never_a_no_beside_cannot_say() -> None:
+    """T-LNK-5: whoever is left out or thinly described makes it cannot say, whoever was named first."""
+    shown = outcome(agency("Police", ["NO", "CANNOT_SAY"], 2), people=2, subjects=["family"], left_out=("s2",))
+
+    line = next(line for line in screen(shown) if "Police" in line)
+
+    assert [MARKS["CANNOT_SAY"].symbol, "cannot say"] == [line.split()[0], " ".join(line.split()[2:])]
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_who_was_left_out_is_said_with_what_would_help(plain: bool) -> None:
     """T-LNK-5: not asked about is not the same as not known."""
