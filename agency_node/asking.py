@@ -9,6 +9,7 @@ the agency it names. No *yes* is not *no*: an agency that was not reached stays
 """
 
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -428,7 +429,10 @@ def _able(inquiry: Inquiry, question: Question) -> tuple[dict[str, Person], tupl
         raise TooLittleToGoOn("s1")
     if question.of_family and len(able) < FEWEST_FOR_FAMILY:
         raise NoFamily
-    return able, tuple(ref for ref in able if not enough_to_go_on(keys[int(ref[1:]) - 1]))
+    # What two of them share finds neither (`accord.sealing.lay_out`): somebody named twice could never be found.
+    times = Counter(one.input for found in keys for one in set(found))
+    own = [[one for one in found if times[one.input] == 1] for found in keys]
+    return able, tuple(ref for ref in able if not enough_to_go_on(own[int(ref[1:]) - 1]))
 
 
 async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) -> Prepared:

@@ -481,6 +481,17 @@ def test_no_is_not_said_of_a_family_with_a_thin_description_in_it(world: World) 
         assert shown == outcome.word
 
 
+@pytest.mark.parametrize("question", ["agency.contact", "family.known"])
+def test_no_is_not_said_of_somebody_named_twice(world: World, question: str) -> None:
+    """T-LNK-5: keys that two people share find neither of them, so nobody could be found."""
+    made = asked_of(world, question, JAMIE, JAMIE)
+
+    outcome = checked(world, Reply(made, {"housing": ("NO", "NO"), "police": ("NO", "NO")}))
+
+    assert ("s1", "s2") == outcome.thinly_described
+    assert {"CANNOT_SAY"} == {one.answer for agency in outcome.agencies for one in agency.answers}
+
+
 def test_an_agency_that_tells_a_familys_members_apart_is_not_shown(world: World) -> None:
     """T-LNK-2: a family's answer stands in every slot or nowhere."""
     made = asked_of(world, "family.known", JAMIE, ANNE)
