@@ -292,7 +292,7 @@ def test_who_of_a_family_is_known_changes_nothing(drawn: list[Said], random: Ran
 
 
 def about_family(stage: Stage, *people: Mapping[str, Any], question: str = "family.known") -> dict[str, Any]:
-    asked = hostile.question([*people], agencies=["police"], question=question)
+    asked = hostile.question([*people], agencies=["housing", "police"], question=question)
     made = stage.run(hostile.prepared(stage.world, asked))[0].request
     return given(stage, made)[0]
 
