@@ -235,7 +235,7 @@ def _decide(
             gone = True
             continue
         record = row.described().description
-        probability = posterior(sent, record, scales.statistics, scales.key, scales.prior)
+        probability = posterior(sent, record, scales.statistics, scales.key, scales.prior, asked.asked_on)
         scored.append(_Scored(probability, person_id, record, row.shielded or row.withheld))
     scored.sort(key=lambda one: (-one.probability, one.person_id))
     best = scored[0] if scored else None

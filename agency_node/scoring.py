@@ -8,10 +8,11 @@ home and a surname: *twins* share a birth date as well, *namesakes* (a son calle
 Without these, a brother at the same address looks like the person asked about. Each hypothesis has its own
 probabilities for each level of agreement:
 
-* same person (m): shipped with the program, fitted on invented people only, versioned (`link_prior.json`);
+* same person (m): shipped with the program, counted over invented people only, versioned (`link_prior.json`);
 * chance (u), the frequency of values, and the odds that a person is known here at all: from the agency's own records
   (`statistics`), blended with shipped ones, since a small agency is asked about people who are not in its records;
-* twins, namesakes and other relatives: shipped, counted over invented families.
+* twins, namesakes and other relatives: shipped, counted over invented families. Twins who have grown up rarely share a
+  home, so how old somebody is matters.
 
 A relative is a reason not to be sure, never a reason to say no: where only the relatives' hypotheses speak against the
 person, and first name and birth date do not both contradict, the posterior stays at `POSSIBLE` (T-LNK-3).
@@ -24,10 +25,11 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from functools import cache
 from importlib import resources
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from doublemetaphone import doublemetaphone
 from rapidfuzz.distance import OSA, JaroWinkler
@@ -40,7 +42,7 @@ from accord.reasons import Problem
 FIELDS: Final[Mapping[str, int]] = {
     "first": 6,
     "last": 6,
-    "dob": 6,
+    "dob": 7,
     "postcode": 4,
     "address": 6,
     "sex": 2,
@@ -58,6 +60,9 @@ UNKNOWN: Final = -1
 CONFIRMED: Final = 0.999
 PROBABLE: Final = 0.95
 POSSIBLE: Final = 0.5
+
+GENERATION: Final = 15
+"""Years between the births of people who are called after each other; brothers and sisters are never called alike."""
 
 SAMPLED_PAIRS: Final = 50_000
 """How many random pairs of records `statistics` compares; about two seconds."""
@@ -107,6 +112,11 @@ def compare(asked: Description, record: Description) -> Levels:
         swapped = _names(asked.first, record.last), _names(asked.last, record.first)
         if min(swapped) >= 3:
             first, last = max(swapped[0] - 1, 3), max(swapped[1] - 1, 3)
+        elif max(swapped) >= 4:
+            # And one of them damaged or changed besides.
+            first, last = (3 if level >= 4 else level for level in swapped)
+    if 0 <= first <= 2 and (_goes_by(asked, record) or _goes_by(record, asked)):
+        first = 3
     if 0 <= last < 4:
         # Under an earlier name it is the same person, yet not the same name.
         pairs = [(one, record.last) for one in asked.former_last] + [
@@ -123,6 +133,11 @@ def compare(asked: Description, record: Description) -> Levels:
         _equal(asked.middle[:1], record.middle[:1]),
         _equal(asked.nhs, record.nhs),
     )
+
+
+def _goes_by(one: Description, other: Description) -> bool:
+    """Whether somebody is called by what the other side has for a middle name."""
+    return len(one.first) > 2 and one.first in other.middle.split(" ")
 
 
 def _names(one: str, other: str) -> int:
@@ -155,15 +170,17 @@ def _dates(one: str, other: str) -> int:
     if len(one) != 8 or len(other) != 8:
         return UNKNOWN
     if one == other:
-        return 5
+        return 6
     edits = OSA.distance(one, other, score_cutoff=2)
     if edits <= 1 or (one[:4] == other[:4] and (one[4:6], one[6:]) == (other[6:], other[4:6])):
-        return 4
+        return 5
     if edits == 2:
-        return 3
+        return 4
     if (one[:4] == other[:4]) + (one[4:6] == other[4:6]) + (one[6:] == other[6:]) >= 2:
+        return 3
+    if one[:4] == other[:4] or one[4:] == other[4:]:
         return 2
-    return 1 if one[:4] == other[:4] or one[4:] == other[4:] else 0
+    return 1 if abs(int(one[:4]) - int(other[:4])) < GENERATION else 0
 
 
 def _postcodes(asked: Description, record: Description) -> int:
@@ -338,12 +355,20 @@ class Kin:
     """One way in which two people can be related.
 
     Attributes:
-        odds: How many such relatives are in the same records, for each person known there.
+        odds: How many such relatives are known where the person is not, for each person known.
+        of: Age in years from which people have them.
+        below: Age from which they have them no more.
         levels: Field -> probability of each level of agreement.
     """
 
     odds: float
+    of: int
+    below: int
     levels: Mapping[str, tuple[float, ...]]
+
+    def fits(self, age: int | None) -> bool:
+        """Whether somebody of that age can have one; of unknown age, they can."""
+        return age is None or self.of <= age < self.below
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +379,7 @@ class Prior:
         version: Named in reports of accuracy; another prior is another version.
         same: Field -> probability of each level when both mean one person (m).
         chance: Field -> probability of each level for two people by chance (u).
-        kin: twin, namesake and relative.
+        kin: twin, grown twin, namesake and relative.
         usual: Field of COUNTED -> frequency of an ordinary value.
         known: How likely it is that a person asked about is known here.
         strength_people: Added to an agency's own people for the odds, since who is asked about is drawn from a town.
@@ -383,7 +408,7 @@ def parse_prior(written: str) -> Prior:
             version=str(value["version"]),
             same=_table(value["same"]),
             chance=_table(value["chance"]),
-            kin={name: Kin(_share(one["odds"], 100), _table(one["levels"])) for name, one in value["kin"].items()},
+            kin={name: _kin(one) for name, one in value["kin"].items()},
             usual={field: _share(value["usual"][field]) for field in COUNTED},
             known=_share(value["known"]),
             strength_people=_count(value["strength_people"]),
@@ -391,6 +416,10 @@ def parse_prior(written: str) -> Prior:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadStatistics("the prior of linkage cannot be read, or does not add up") from None
+
+
+def _kin(value: Mapping[str, Any]) -> Kin:
+    return Kin(_share(value["odds"], 100), _count(value["of"]), _count(value["below"]), _table(value["levels"]))
 
 
 def _table(value: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
@@ -418,7 +447,9 @@ def shipped_prior() -> Prior:
 # -- Posterior --------------------------------------------------------------------------------------------------------
 
 
-def posterior(asked: Description, record: Description, known: Statistics, key: bytes, prior: Prior) -> float:
+def posterior(
+    asked: Description, record: Description, known: Statistics, key: bytes, prior: Prior, on: date
+) -> float:
     """How likely it is that the description asked about and the record mean one person, 0 to 1.
 
     Args:
@@ -427,6 +458,7 @@ def posterior(asked: Description, record: Description, known: Statistics, key: b
         known: The agency's statistics.
         key: Key of the statistics' hashes.
         prior: The shipped prior.
+        on: The day of the question: ages count from it.
     """
     levels = compare(asked, record)
     agreed = [(field, level) for field, level in zip(FIELDS, levels, strict=True) if level != UNKNOWN]
@@ -440,8 +472,11 @@ def posterior(asked: Description, record: Description, known: Statistics, key: b
     share = prior.known / (known.people + prior.strength_people)
     # Odds of each other hypothesis against "same person"; 600 keeps the exponential finite.
     stranger = math.exp(min(chance - same, 600.0)) * (1 - share) / share
+    age = _age(asked.dob or record.dob, on)
     related = 0.0
     for kin in prior.kin.values():
+        if not kin.fits(age):
+            continue
         alike = sum(math.log(kin.levels[field][level]) for field, level in agreed)
         related += kin.odds * math.exp(min(alike - same, 600.0))
     certain = 1 / (1 + stranger + related)
@@ -465,7 +500,12 @@ def _twin(levels: Levels) -> bool:
 def _contradicts(levels: Levels) -> bool:
     """First name and birth date both speak against: a relative, as far as one can tell."""
     first, _, dob, *_ = levels
-    return 0 <= first <= 1 and 0 <= dob <= 2
+    return 0 <= first <= 1 and 0 <= dob <= 3
+
+
+def _age(dob: str, on: date) -> int | None:
+    """Whole years by the calendar year, or None where there is no date."""
+    return max(0, on.year - int(dob[:4])) if dob else None
 
 
 def _chance(field: str, level: int, known: Statistics, prior: Prior) -> float:

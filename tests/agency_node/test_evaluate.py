@@ -117,7 +117,7 @@ def test_nobody_is_found_where_nobody_is_known(tmp_path: Path) -> None:
 
 def test_of_a_name_alone_nothing_is_said(tmp_path: Path) -> None:
     """Cannot say, whether or not the person is known: there is no way of finding them."""
-    some = labelled(grown(200).held["social-care"][:60])
+    some = labelled(grown(200).held["health"][:60])
     thin = [replace(one, row=PersonRow(one.row.person_id, one.row.first_name, one.row.last_name)) for one in some]
     report = evaluate(
         some, thin, shipped_prior(), folder=tmp_path, on=ON, at_ns=AT_NS, random=Random(1).randbytes, workers=1

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from accord.canonical import lp, sha256
-from accord.identity import Description, entries, match_keys, to_bytes
+from accord.identity import Description, describe, entries, match_keys, to_bytes
 from accord.identity import age_band as age_band_of
 from accord.linkage import lock, tag
 from accord.sealing import LockedSlot, Slot, open_envelope, seal_envelope
@@ -23,7 +23,7 @@ from agency_node.adapters import RecordsUnavailable
 from agency_node.link import Ambiguous, Asked, Cause, Link, Linked, NotLinked, Scales, link
 from agency_node.mapping import PersonRow
 from agency_node.scoring import Statistics, Tier, shipped_prior, statistics
-from tests.world.households import households, written_down
+from deploy.demo import county
 
 NODE = "social-care"
 ASKED = Asked(NODE, "0190a8f0-0000-7000-8000-000000000001", b"c" * 32, datetime.date(2026, 11, 22))
@@ -38,9 +38,9 @@ TWIN = PersonRow("p3", "Callum", "Thorley", "Reece", "2013-03-09", "m", **HOME)
 
 @cache
 def town() -> Statistics:
-    """Statistics of an invented agency of 2,000 people."""
-    chooser = Random("town")
-    return statistics((written_down(person, chooser) for person in households(3, 2_000)), 1, KEY)
+    """Statistics of an invented agency that knows nearly half of 2,000 people."""
+    held = county.generate(seed=3, people=2_000).held["health"]
+    return statistics((describe(**county.described(one)) for one in held), 1, KEY)
 
 
 @cache
@@ -332,18 +332,19 @@ def test_no_is_never_said_of_an_ambiguous_household() -> None:
     """T-LNK-3: no_on_ambiguous=0 where two people, or one under a changed name, fit the description."""
     chooser = Random("ambiguous")
     trials = said_no = 0
-    for person in households(91, 400):
+    for person in county.generate(seed=91, people=400).people:
         row = PersonRow(
             "p1",
-            person.first,
-            person.last,
-            date_of_birth=person.born.isoformat(),
+            person.first_name,
+            person.last_name,
+            date_of_birth=person.date_of_birth.isoformat(),
             sex=person.sex,
-            address=f"{person.number} {person.street}",
-            postcode=person.postcode,
+            address=person.address.line,
+            postcode=person.address.postcode,
         )
-        other = replace(row, person_id="p2", first_name=chooser.choice([person.middle or "Kim", "Robin", person.first]))
-        changed = replace(row, last_name=person.maiden or "Newname")
+        named = chooser.choice([person.middle_name or "Kim", "Robin", person.first_name])
+        other = replace(row, person_id="p2", first_name=named)
+        changed = replace(row, last_name=person.former_last_name or "Newname")
         for holder in (node(row, other), node(other), node(changed), node(changed, other)):
             (found,) = linked(holder, slot(row))
             trials += 1

@@ -16,9 +16,10 @@ from accord import agreement, canonical, signing
 from accord.agreement import Agreement, BadAgreement, Binding, Withdrawal, binds
 from accord.canonical import NotCanonical
 from accord.identity import FAMILIES, Description, describe, entries, match_keys
+from deploy.demo import county
+from deploy.demo.county import Held
 from tests.contract import ed25519_reference, known_answers
 from tests.contract.mutation import SEED, bytes_mutant, value_mutant
-from tests.world.households import Person, households, written_down
 
 KEY_SEED = bytes([1]) * 32
 KEY = Ed25519PrivateKey.from_private_bytes(KEY_SEED)
@@ -478,9 +479,9 @@ def test_any_object_is_no_binding(value: dict[str, Any]) -> None:
 @pytest.mark.prove
 def test_over_whole_towns_nobody_elses_agreement_binds() -> None:
     """T-CON-4: everyone against their household, their namesakes and everyone born on the same day."""
-    people = households(SEED, 4_000)
+    people = county.generate(seed=SEED, people=9_000).held["health"]
     chooser = Random(SEED)
-    records = [written_down(one, chooser) for one in people]
+    records = [describe(**(county.described(one) | {"nhs_number": ""})) for one in people]
     found = [tokens(record) for record in records]
     groups: dict[tuple[str, object], list[int]] = {}
     for number, one in enumerate(people):
@@ -497,7 +498,7 @@ def test_over_whole_towns_nobody_elses_agreement_binds() -> None:
     wrong = tested = namesakes = 0
     for one, other in sorted(pairs):
         mine = [token for family, token in found[one] if family in COMMITTED]
-        if one == other or not mine:
+        if people[one].truth is people[other].truth or not mine:
             continue
         tested += 1
         if binds(agreement.commit(SALT, mine), found[other], FIXES):
@@ -518,11 +519,11 @@ def test_over_whole_towns_nobody_elses_agreement_binds() -> None:
     assert own >= 0.95 * len(people)
 
 
-def near(one: Person) -> list[tuple[str, object]]:
+def near(one: Held) -> list[tuple[str, object]]:
     """The groups in which somebody could be mistaken for somebody else."""
     return [
-        ("household", one.household),
-        ("namesake", (one.first, one.last)),
-        ("born", one.born),
-        ("address", (one.street, one.number)),
+        ("household", one.truth.household),
+        ("namesake", (one.first_name, one.last_name)),
+        ("born", one.date_of_birth),
+        ("address", one.address),
     ]
