@@ -44,7 +44,7 @@ async def keep(
         handle: Handles one frame and gives the frames to send back. What it raises ends this stream, and the next one
             begins from what hello then says.
         attached: Told whenever the stream comes up or goes down.
-        pace_s: Answers leave a whole number of such steps after their question came, seconds; 0 sends them at once.
+        pace_s: Replies leave a whole number of such steps after their frame came, seconds; 0 sends them at once.
     """
     wait_s = FIRST_WAIT_S
     while True:
@@ -86,22 +86,31 @@ async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle
         while (frame := await up.get()) is not None:
             yield frame
 
+    def leave(replies: Sequence[node_pb2.AttachRequest]) -> None:
+        for reply in replies:
+            up.put_nowait(reply)
+
     stream = node_pb2_grpc.NodeSessionServiceStub(channel).Attach(frames())
     loop = asyncio.get_running_loop()
+    since = leaving = -math.inf
     try:
         # One frame after the other: heads and withdrawals count in the order in which they came. What waits for its
         # step holds up no other frame.
         async for frame in stream:
             came = loop.time()
             yield
-            for reply in await handle(frame):
-                if reply.WhichOneof("frame") == "answered":
-                    # A timer is late by a fraction of a millisecond that depends on when it was set; the random part
-                    # drowns that.
-                    wait_s = held_s(loop.time() - came, pace_s) + _RANDOM.uniform(0.0, pace_s / 4)
-                    loop.call_later(wait_s, up.put_nowait, reply)
-                else:
-                    up.put_nowait(reply)
+            # A frame behind a question is only seen when that has been dealt with, so its own time would tell how long
+            # that took; its steps are counted from the question.
+            if frame.WhichOneof("frame") == "question" or came >= since + pace_s:
+                since = came
+            replies = await handle(frame)
+            # Whatever is sent back waits, a countersignature or an alarm as much as the answer: it would tell the same.
+            # A timer is late by a fraction of a millisecond that depends on when it was set; the random part drowns
+            # that. What came first leaves first.
+            now = loop.time()
+            due = now + held_s(now - since, pace_s) + _RANDOM.uniform(0.0, pace_s / 4)
+            leaving = max(due, math.nextafter(leaving, math.inf))
+            loop.call_at(leaving, leave, replies)
     finally:
         up.put_nowait(None)
         stream.cancel()

@@ -32,6 +32,7 @@ class Timekeeper(node_pb2_grpc.NodeSessionServiceServicer):
         self._down: asyncio.Queue[node_pb2.AttachResponse] = asyncio.Queue()
         self._answers: asyncio.Queue[float] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
+        self.heard: list[tuple[str, float]] = []
 
     async def Attach(self, frames: AsyncIterator[node_pb2.AttachRequest], context: Any) -> AsyncIterator[Any]:
         self._reading = asyncio.create_task(self._read(frames))
@@ -40,6 +41,7 @@ class Timekeeper(node_pb2_grpc.NodeSessionServiceServicer):
 
     async def _read(self, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
         async for frame in frames:
+            self.heard.append((frame.WhichOneof("frame") or "", time.monotonic()))
             if frame.WhichOneof("frame") == "answered":
                 self._answers.put_nowait(time.monotonic())
 
@@ -209,3 +211,31 @@ def test_what_waits_for_its_step_holds_up_nothing_else(tmp_path: Path) -> None:
 
     assert came[1] - came[0] < 1.0
     assert min(took) >= 1.5
+
+
+def test_nothing_else_that_is_sent_back_tells_how_long_a_question_took(tmp_path: Path) -> None:
+    """T-LNK-2: neither the countersignature sent with the answer, nor that of a head right behind the question."""
+    cosigned = node_pb2.AttachRequest(cosigned=node_pb2.Cosigned(size=1))
+
+    async def handle(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        asked = frame.WhichOneof("frame") == "question"
+        return [cosigned, node_pb2.AttachRequest(answered=node_pb2.Answered())] if asked else [cosigned]
+
+    async def run() -> tuple[float, list[tuple[str, float]]]:
+        async with (
+            worlds.stack(tmp_path / "homes", {"police": []}, attach=False) as world,
+            attached(world, handle, 0.5) as keeper,
+        ):
+            sent = time.monotonic()
+            asked = keeper.seconds(node_pb2.AttachResponse(question=node_pb2.Question()))
+            behind = keeper.seconds(node_pb2.AttachResponse(head=node_pb2.Head()))
+            waiting = asyncio.gather(asked, behind, return_exceptions=True)
+            while len(keeper.heard) < 4:
+                await asyncio.sleep(0.01)
+            waiting.cancel()
+            return sent, keeper.heard
+
+    sent, heard = asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
+
+    assert ["hello", "cosigned", "answered", "cosigned"] == [what for what, _ in heard]
+    assert min(at for what, at in heard if what != "hello") - sent >= 0.5
