@@ -447,9 +447,7 @@ def shipped_prior() -> Prior:
 # -- Posterior --------------------------------------------------------------------------------------------------------
 
 
-def posterior(
-    asked: Description, record: Description, known: Statistics, key: bytes, prior: Prior, on: date
-) -> float:
+def posterior(asked: Description, record: Description, known: Statistics, key: bytes, prior: Prior, on: date) -> float:
     """How likely it is that the description asked about and the record mean one person, 0 to 1.
 
     Args:
