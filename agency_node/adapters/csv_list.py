@@ -5,8 +5,8 @@
 * Excel writes commas or, where a comma stands in numbers, semicolons; UTF-8 with a byte order mark, or the encoding of
   Windows. All of them are read, and the separator is found by the lines themselves.
 * Headings are declared as for `xlsx`, and columns that are not declared are not used.
-* A row with fewer cells than the headings refuses the list: it may have been copied only in part, and half a list must
-  never read as "no" (T-LNK-5).
+* A row with fewer cells than the headings, or more, refuses the list: it may have been copied only in part, or a comma
+  inside a cell moved the rest along, and whoever stands in it must never read as "no" (T-LNK-5).
 """
 
 import csv
@@ -79,6 +79,12 @@ class ListReader:
                 raise _unsound(
                     f"The file '{self.file.name}' has {len(cells)} cells in row {number} where its headings are "
                     f"{len(headings)}. It may have been copied only in part."
+                )
+            if len(cells) > len(headings):
+                raise _unsound(
+                    f"The file '{self.file.name}' has {len(cells)} cells in row {number} where its headings are "
+                    f"{len(headings)}. A separator may stand inside a cell: have your spreadsheet program save the list "
+                    "again. If there is a column without a heading, give it one."
                 )
             if any(cells[place].strip() for place in order):
                 filling.row([cells[place] for place in order])

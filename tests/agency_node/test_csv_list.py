@@ -67,6 +67,20 @@ def test_a_list_that_was_cut_short_is_not_read(tmp_path: Path) -> None:
         open_records(mapping)
 
 
+@pytest.mark.parametrize("notes", ["rang", ""])
+def test_a_list_with_a_row_that_was_moved_along_is_not_read(tmp_path: Path, notes: str) -> None:
+    """T-LNK-5: with a comma too many, a date stands where a postcode should, and nobody would find the client."""
+    file = tmp_path / "clients.csv"
+    file.write_text(CLIENTS, encoding="utf-8")
+    mapping = mapped(file)
+    file.write_text(CLIENTS + f"21,Zoë,Thorley, née Day,13/02/1980,{TODAY:%d/%m/%Y},{notes}\r\n", encoding="utf-8")
+
+    with pytest.raises((RecordsUnavailable, MappingInvalid), match="A separator may stand inside a cell") as refused:
+        open_records(mapping)
+
+    assert "Thorley" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
