@@ -251,7 +251,9 @@ def _opened(found: Guess) -> str:
             f"                  WHEN lower({Meaning.STATUS}) IN ({words[False]}) THEN 0\n"
             "                  ELSE 2 END"
         )
-    return f"CASE WHEN {Meaning.CLOSED} IS NULL THEN 1 ELSE 0 END" if found.one(Meaning.CLOSED) else ""
+    # Work that is planned to end has not ended.
+    still = f"{Meaning.CLOSED} IS NULL OR {Meaning.CLOSED} > date('now')"
+    return f"CASE WHEN {still} THEN 1 ELSE 0 END" if found.one(Meaning.CLOSED) else ""
 
 
 def _literal(word: str) -> str:
@@ -260,16 +262,16 @@ def _literal(word: str) -> str:
 
 
 def _contact(found: Guess, dates: Sequence[Meaning], opened: str) -> tuple[str, str]:
-    newest = f"coalesce({', '.join(dates)})" if len(dates) > 1 else str(dates[0]) if dates else "NULL"
+    newest = _newest(dates)
     # Only these say that contact has ended; a client of whom the sheet does not say so is never "no".
     ends = [meaning for meaning in (Meaning.LAST_SEEN, Meaning.CLOSED) if meaning in dates]
     ended = " OR ".join(f"{meaning} IS NOT NULL" for meaning in ends) if ends else "0"
     comment = (
         "Yes: open now, or a date within the time asked about ("
-        + ", else ".join(plain_name(meaning) for meaning in dates)
+        + ", or ".join(plain_name(meaning) for meaning in dates)
         + "). No: "
         + (
-            "only where " + " or ".join(plain_name(meaning) for meaning in ends) + " stands there and is older"
+            "only where " + " or ".join(plain_name(meaning) for meaning in ends) + " stands there and nothing is newer"
             if ends
             else "never"
         )
@@ -286,6 +288,19 @@ FROM (SELECT {newest} AS newest, {ended} AS ended{", " + str(Meaning.TEAM) if fo
       FROM {TABLE}
       WHERE {NUMBERED} IN (:person_ids)) AS seen"""  # noqa: S608 - made of our own words, and of words in quotes
     return comment, sql
+
+
+def _newest(dates: Sequence[Meaning]) -> str:
+    """The date that tells most, if it lies within the time asked about; else the latest of them all.
+
+    An old date of last contact beside an assessment of this year is no "no". A date yet to come is taken only where no
+    other would do, and makes the answer "cannot say".
+    """
+    if len(dates) < 2:
+        return str(dates[0]) if dates else "NULL"
+    first = f"coalesce({', '.join(dates)})"
+    latest = ", ".join(f"coalesce({meaning}, '')" for meaning in dates)
+    return f"CASE WHEN {first} >= :since THEN {first} ELSE nullif(max({latest}), '') END"
 
 
 def _open_now(opened: str, team: str) -> tuple[str, str]:

@@ -79,6 +79,8 @@ CLIENTS: Final = [
     client(8, LONG_AGO, None),
     client(9, "31/31/2020", "Closed"),
     *[client(number, RECENT, "Open") for number in range(10, 20)],
+    client(20, LONG_AGO, "Closed", RECENT),
+    client(21, LONG_AGO, "Closed", TODAY + datetime.timedelta(days=90)),
 ]
 
 
@@ -94,6 +96,8 @@ CLIENTS: Final = [
         ("7", "cannot say", "cannot say", "no"),
         ("8", "cannot say", "cannot say", "no"),
         ("9", "cannot say", "cannot say", "cannot say"),
+        ("20", "yes", "no", "yes"),
+        ("21", "cannot say", "no", "cannot say"),
     ],
 )
 def test_a_gap_in_the_list_is_never_a_no(tmp_path: Path, ref: str, contact: str, open_now: str, assessed: str) -> None:
@@ -108,6 +112,20 @@ def test_a_gap_in_the_list_is_never_a_no(tmp_path: Path, ref: str, contact: str,
         said(records, "family.known", ref),
         said(records, "family.known_anywhere", ref),
     )
+
+
+def test_work_that_is_planned_to_end_is_open(tmp_path: Path) -> None:
+    """T-LNK-5: an end that lies ahead is no end, and "not open" would be a wrong no."""
+    ends = [None, TODAY + datetime.timedelta(days=90), RECENT, *[LONG_AGO] * 10]
+    rows: list[list[object]] = [["Client ref", "First name", "Surname", "DOB", "Last contact", "Date closed"]]
+    rows += [
+        [ref, "Ann", "Thorley", datetime.date(1980, 1, 2), LONG_AGO if end else RECENT, end]
+        for ref, end in enumerate(ends, 1)
+    ]
+    _, records = written(tmp_path, rows)
+
+    assert ["yes", "yes", "no", "no"] == [said(records, "agency.open_now", ref) for ref in "1234"]
+    assert ["yes", "cannot say", "yes", "no"] == [said(records, "agency.contact", ref) for ref in "1234"]
 
 
 def test_the_contact_route_is_the_one_that_was_given(tmp_path: Path) -> None:
