@@ -83,8 +83,8 @@ class ListReader:
             if len(cells) > len(headings):
                 raise _unsound(
                     f"The file '{self.file.name}' has {len(cells)} cells in row {number} where its headings are "
-                    f"{len(headings)}. A separator may stand inside a cell: have your spreadsheet program save the list "
-                    "again. If there is a column without a heading, give it one."
+                    f"{len(headings)}. A separator may stand inside a cell: have your spreadsheet program save the "
+                    "list again. If there is a column without a heading, give it one."
                 )
             if any(cells[place].strip() for place in order):
                 filling.row([cells[place] for place in order])

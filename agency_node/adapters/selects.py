@@ -101,6 +101,15 @@ def fault(sql: str, dialect: Dialect) -> Fault | None:
                 f"holds {found or 'a comment'}, which is not allowed for a database server.",
                 "Leave it out; comments may stand in the mapping file around the query.",
             )
+        marks = [
+            (before.token_type, name, bracket)
+            for before, name, bracket in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        ]
+        if any(dot == TokenType.DOT and bracket.token_type == TokenType.L_PAREN for dot, _, bracket in marks):
+            return Fault(
+                "calls a function of a named schema; what that does, only its own database knows.",
+                "Use plain SQL functions such as count, max, date, coalesce, without a schema.",
+            )
         called = [
             name.text
             for name, bracket in itertools.pairwise(tokens)

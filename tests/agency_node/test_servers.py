@@ -261,6 +261,8 @@ SIDEWAYS = [
     ("SELECT pg_read_file('/etc/hostname')", "postgresql"),
     ('SELECT "pg_sleep"(1)', "postgresql"),
     ("SELECT pg_catalog.pg_sleep(1)", "postgresql"),
+    ("SELECT somebody.date(1)", "both"),
+    ("SELECT ref FROM nominal WHERE somebody.in(1)", "both"),
     ("SELECT set_config('transaction_read_only', 'off', false)", "postgresql"),
     ("SELECT pg_advisory_lock(1)", "postgresql"),
     ("SELECT lo_create(0)", "postgresql"),
