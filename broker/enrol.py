@@ -178,7 +178,7 @@ def enrol(
     now_ns: int,
     life_s: int = CERTIFICATE_LIFE_S,
     replace_keys: bool = False,
-    records_up_to: int = directory.RECORDS_UP_TO,
+    records_up_to: int | None = None,
 ) -> Enrolled:
     """Let a member in, or renew its certificate: the same request twice renews.
 
@@ -190,8 +190,9 @@ def enrol(
         life_s: Life of the certificate, seconds, 300 to 86,400.
         replace_keys: Let a member that is already in come back with another certificate key. Ask them by telephone
             first: otherwise whoever sent the request takes their place.
-        records_up_to: The most records approved. An agency that asks for more, and was not let in with as many before,
-            is refused: its allowance of index keys follows from them, and what it does not need it could guess with.
+        records_up_to: The most records approved; None for as many as the agency was let in with before, or
+            `directory.RECORDS_UP_TO` for a new one. An agency that asks for more is refused: its allowance of index
+            keys follows from them, and what it does not need it could guess with.
 
     Raises:
         EnrolmentRefused: A signature in the request does not hold, it is for another federation or epoch, the steward
@@ -485,11 +486,12 @@ def _admit(office: _Office, asked: _Asked, before: Directory | None, now_ns: int
     return _next(before, now_ns, agencies=tuple(sorted((*others, asked.row), key=lambda row: row.id)))
 
 
-def _refuse_more_records(asked: _Asked, before: Directory | None, approved: int) -> None:
+def _refuse_more_records(asked: _Asked, before: Directory | None, approved: int | None) -> None:
     if asked.row is None or before is None:
         return
+    # A certificate is renewed every day by the same command: that must not let a small agency grow unseen.
     had = max((row.records_up_to for row in before.agencies if row.id == asked.row.id), default=0)
-    if asked.row.records_up_to > max(had, approved):
+    if asked.row.records_up_to > max(had, approved or had or directory.RECORDS_UP_TO):
         raise EnrolmentRefused(
             f"{asked.row.id} asks for room for {asked.row.records_up_to:,} people in its index; if its records are that"
             f" large, repeat with --records-up-to {asked.row.records_up_to}; otherwise have a smaller request made"

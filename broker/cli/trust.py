@@ -44,8 +44,13 @@ def enrol(
     to: Annotated[Path, typer.Option("--out", help="Where the answer and the newest directory.json are written.")],
     replace_keys: Annotated[bool, typer.Option(help="Accept other keys than the agency had before.")] = False,
     records_up_to: Annotated[
-        int, typer.Option(help="The most records you approve; an agency that asks for more is refused.")
-    ] = 10_000,
+        int | None,
+        typer.Option(
+            min=1,
+            help="The most records you approve; an agency that asks for more is refused. As many as before, or 10,000"
+            " for a new one, when left out.",
+        ),
+    ] = None,
     life_hours: Annotated[int, typer.Option(min=1, max=24, help="Life of the certificate, in hours.")] = 24,
 ) -> None:
     """Let a member in, or renew its certificate."""

@@ -413,6 +413,9 @@ def test_more_records_need_the_operators_approval(office: Office) -> None:
     assert smaller.directory.version == approved.directory.version + 1
     with pytest.raises(enrol.EnrolmentRefused, match="--records-up-to 200000"):
         office.enrol(node.request_anew(home, records_up_to=200_000))
+    with pytest.raises(enrol.EnrolmentRefused, match="--records-up-to 10000"):
+        # Fewer than a new agency may have, but more than this one had.
+        office.enrol(node.request_anew(home, records_up_to=10_000))
     node.join(home, smaller.bundle, now_ns=office.now_ns)
     with pytest.raises(node.JoinRefused, match="number of records"):
         node.request_anew(home, records_up_to=1)
