@@ -165,9 +165,9 @@ def _rows(
     wanted = {name for names in columns.of.values() for name in names} | {truth, household} - {""}
     missing = sorted(wanted - set(heading))
     if missing:
-        raise BadLabelled(
-            f"{path} has no column {', '.join(missing)}", f"Its columns are: {', '.join(heading)}. Mend the mapping."
-        )
+        # Where none of them is there, the first line may be a person; it must not stand in a message.
+        there = f"Its columns are: {', '.join(heading)}." if set(missing) < wanted else "Its first line names none."
+        raise BadLabelled(f"{path} has no column {', '.join(missing)}", f"{there} Mend the mapping, or the heading.")
     for number, row in enumerate(reader, 1):
         if number > MAX_ROWS:
             raise BadLabelled(f"{path} has more than {MAX_ROWS} rows", "Give a part of it.")

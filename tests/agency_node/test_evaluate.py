@@ -217,6 +217,7 @@ def test_a_wrong_mapping_is_said_to_be_wrong_where_it_is(tmp_path: Path, mapping
         (b"who,first,last\n1,\xff,Thorley\n", "cannot be read"),
         (b'who,first,last\n1,"Jamie"x,Thorley\n', "cannot be read"),
         (b"", "has no column"),
+        (b"1,Jamie,Thorley\n", "has no column"),
     ],
 )
 def test_a_damaged_file_is_refused_without_showing_a_value(tmp_path: Path, content: bytes, said: str) -> None:
