@@ -1,6 +1,6 @@
 """Read a whole spreadsheet, every sheet and cell, so that it can be understood before anything is declared about it.
 
-    .xlsx -> archive bounded -> every sheet that is shown        .csv -> encoding and separator found -> one sheet
+    .xlsx -> archive bounded -> every sheet        .csv -> encoding and separator found -> one sheet
 
 Nothing read here answers a question: that is done by what the mapping declares (`xlsx`). What is read is let go as soon
 as the columns are understood. Bounds and refusals are those of `xlsx`.
@@ -66,7 +66,8 @@ def _sheets(data: bytes, name: str) -> list[tuple[str, Rows]]:
     try:
         if len(book.sheetnames) > declared.MAX_SHEETS:
             raise _unsound(f"The file '{name}' has more than {declared.MAX_SHEETS} sheets.")
-        return [(str(sheet.title), _rows(sheet)) for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        # Hidden ones too: closed cases are often put out of sight, and whoever is only there would seem unknown.
+        return [(str(sheet.title), _rows(sheet)) for sheet in book.worksheets]
     finally:
         book.close()
 

@@ -48,6 +48,22 @@ def written(folder: Path, rows: Rows, told: Told | None = None) -> tuple[Draft, 
     return made, open_records(folder / "mapping.yaml")
 
 
+def test_clients_in_a_hidden_sheet_are_asked_about(tmp_path: Path) -> None:
+    """T-LNK-5: only one sheet is read, and whoever is in another would be "not known"."""
+    book = openpyxl.Workbook()
+    for title, state in (("Current", "visible"), ("Closed", "hidden")):
+        sheet = book.create_sheet(title)
+        sheet.sheet_state = state
+        for row in CLIENTS:
+            sheet.append(list(row))
+    book.remove(book.worksheets[0])
+    book.save(tmp_path / "clients.xlsx")
+
+    found = guess([Sheet(name, cells) for name, cells in whole.read(tmp_path / "clients.xlsx")], TODAY)
+
+    assert ["WHICH_SHEET"] == [doubt.code for doubt in found.weighing(Weight.ASKS) if "'Closed'" in doubt.words]
+
+
 @cache
 def question(name: str) -> Question:
     """As the shipped catalogue has it."""
