@@ -164,7 +164,7 @@ def test_a_charity_answers_out_of_its_spreadsheet(tmp_path: Path) -> None:
     for member in ("steward", "social-care"):
         well("accord-broker", "enrol", root / member / "request.json", "--authority", authority, "--out", sent)
     enrolled = well("accord-broker", "enrol", home / "request.json", "--authority", authority, "--out", sent)
-    key = enrolled.words.split("telephone:")[1].split()[0]
+    key = enrolled.words.rsplit("telephone:", 1)[1].split()[0]
     for member in ("steward", "social-care"):
         well("accord-node", "join", "--home", root / member, sent / f"{member}.bundle.json")
         (root / member / "directory.json").write_bytes((sent / "directory.json").read_bytes())
