@@ -126,6 +126,25 @@ def test_of_a_name_alone_nothing_is_said(tmp_path: Path) -> None:
     assert ({"not_enough_to_go_on": (60, 0)}, 0) == (report.shipped.cannot_say, report.opened)
 
 
+@pytest.mark.prove
+@pytest.mark.parametrize(("left", "right"), [("health", "social-care"), ("schools", "housing"), ("police", "charity")])
+def test_between_agencies_of_the_county_nobody_unknown_is_said_to_be_known(
+    tmp_path: Path, left: str, right: str
+) -> None:
+    """T-LNK-4: next to nobody whom an agency does not hold opens anything there, relatives apart."""
+    report = measured(tmp_path, 6_000, left, right)
+    yes, strangers = report.shipped.yes, report.opened - report.opened_by_relatives
+
+    print(
+        f"T-LNK-4 opened_among_unknown={report.opened / report.unknown:.2%} strangers={strangers} of {report.unknown} "
+        f"falsely_known={report.shipped.falsely_known} f1={yes.f1:.4f} precision={yes.precision:.4f} "
+        f"known={report.known} {right} asks {left} seed={county.SEED}"
+    )
+    assert 0 == report.shipped.falsely_known
+    assert strangers <= 0.002 * report.unknown + 1
+    assert yes.precision >= 0.998
+
+
 @pytest.mark.parametrize(
     ("quality", "expected"),
     [
