@@ -139,7 +139,7 @@ def _demonstrate(at: Federation, people: int, processes: Processes, console: Con
         federation.found(at, processes)
     with told.phase("records", console, f"Inventing a county of {people} people and {len(AGENCIES)} agencies' records"):
         grown = county.generate(people=people, as_of=now.date())
-        federation.furnish(at, grown, int(time.time()))
+        federation.furnish(at, grown)
     with told.phase("centre", console, "Starting the broker, and the steward that keeps the second key"):
         federation.start_centre(at, processes)
     with told.phase("indexes", console, "Each agency makes an index of its own records, with no name in it"):
@@ -152,6 +152,7 @@ def _demonstrate(at: Federation, people: int, processes: Processes, console: Con
     with told.phase("nodes", console, "Starting the agencies' nodes; they dial the broker, nobody opens a port"):
         federation.start_nodes(at, processes)
     since = time.monotonic()
+    federation.sign_in(at, int(time.time()))
     for step in Teller(at, processes, grown, console, now.date()).tell():
         told.steps.append(step)
     told.phases["story"] = round(time.monotonic() - since, 2)

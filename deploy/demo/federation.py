@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 from deploy.demo import county
 from deploy.demo.county import County
 from deploy.demo.identity_provider import IdentityProvider
-from deploy.demo.processes import Finished, Processes
+from deploy.demo.processes import COMMAND_S, Finished, Processes
 
 NAME: Final = "midshire"
 POLICIES: Final = Path(__file__).resolve().parents[2] / "policies"
@@ -28,6 +28,8 @@ ASKER: Final = "social-care"
 AGENCIES: Final = tuple(sorted(county.AGENCIES))
 TOKEN_LIFE_S: Final = 3_600
 """Life of a sign-in, seconds; the longest that a node accepts unless it is told otherwise."""
+RECORD_S: Final = 0.5
+"""Longest time that the index of an agency may take for each record, seconds, on a slow and busy machine."""
 HOST: Final = "localhost"
 DEADLINES: Final = "\nask_deadline_ms = 8000\nnode_deadline_ms = 6000\n"
 """Longer than usual, for machines that are small and busy: a slow agency is not part of the story."""
@@ -129,13 +131,12 @@ def found(federation: Federation, processes: Processes) -> None:
         shutil.copyfile(newest, home(member) / "directory.json")
 
 
-def furnish(federation: Federation, grown: County, now_s: int) -> None:
+def furnish(federation: Federation, grown: County) -> None:
     """Lay each agency's records, its mapping and its identity provider beside its node.
 
     Args:
         federation: Founded.
         grown: The county whose people the agencies remember.
-        now_s: The time, seconds since 1970.
     """
     with (federation.home("broker") / "broker.toml").open("a", encoding="utf-8") as settings:
         settings.write(DEADLINES)
@@ -147,7 +148,6 @@ def furnish(federation: Federation, grown: County, now_s: int) -> None:
         with (home / "node.toml").open("a", encoding="utf-8") as settings:
             settings.write(f'\nmapping = "{mapping.relative_to(home)}"\n{provider.settings()}')
     federation.desk.mkdir(mode=0o700)
-    sign_in(federation, now_s)
 
 
 def sign_in(federation: Federation, now_s: int) -> None:
@@ -188,7 +188,8 @@ def build_indexes(federation: Federation, processes: Processes, grown: County, s
         for agency in AGENCIES:
             show(agency, indexed(federation.home(agency)), len(grown.held[agency]))
 
-    _all_well(processes.run_all(commands, at_once=2, meanwhile=meanwhile), commands)
+    within_s = COMMAND_S + RECORD_S * max(len(held) for held in grown.held.values())
+    _all_well(processes.run_all(commands, at_once=2, meanwhile=meanwhile, within_s=within_s), commands)
     meanwhile()
 
 

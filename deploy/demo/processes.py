@@ -36,7 +36,7 @@ MEANWHILE_S: Final = 0.25
 GRACE_S: Final = 6.0
 """How long a program may take to stop when asked, before it is killed; seconds."""
 COMMAND_S: Final = 180.0
-"""Longest time for one command, seconds."""
+"""Longest time for one command, seconds, unless more is allowed."""
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG: Final = 1
@@ -126,7 +126,11 @@ class Processes:
         return self.run_all([words])[0]
 
     def run_all(
-        self, commands: Sequence[Sequence[str]], at_once: int = 1, meanwhile: Callable[[], None] = lambda: None
+        self,
+        commands: Sequence[Sequence[str]],
+        at_once: int = 1,
+        meanwhile: Callable[[], None] = lambda: None,
+        within_s: float = COMMAND_S,
     ) -> list[Finished]:
         """Run several commands, a few at a time.
 
@@ -134,6 +138,7 @@ class Processes:
             commands: Program and arguments of each.
             at_once: How many may run together.
             meanwhile: Called now and then while they run.
+            within_s: Longest time for each, seconds; it is killed then.
 
         Returns:
             What became of each, in the order of `commands`.
@@ -147,7 +152,7 @@ class Processes:
                 place, words = waiting.pop(0)
                 running[place] = self._begin(words)
             for place, one in list(running.items()):
-                if one.process.poll() is None and time.monotonic() - one.since > COMMAND_S:
+                if one.process.poll() is None and time.monotonic() - one.since > within_s:
                     _signal_group(one.process, signal.SIGKILL)
                     one.process.wait()
                 if one.process.poll() is not None:

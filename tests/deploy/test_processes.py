@@ -95,6 +95,16 @@ def test_commands_run_a_few_at_a_time_and_come_back_in_order(tmp_path: Path) -> 
 
     assert ["0.4\n", "0.1\n", "0.2\n"] == [one.out for one in ended]
     assert 2 == max(running)
+    assert 2 == processes.commands_at_once
+
+
+def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    """One that hangs must not hold up the others, and an ended one is no failure of theirs."""
+    commands = [["python", "-c", f"import time; time.sleep({pause})"] for pause in (60, 0)]
+    with Processes(tmp_path, {}) as processes:
+        ended = processes.run_all(commands, at_once=2, within_s=2.0)
+
+    assert [-9, 0] == [one.code for one in ended]
 
 
 def test_programs_are_given_only_the_environment_that_is_meant_for_them(tmp_path: Path) -> None:
