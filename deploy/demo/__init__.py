@@ -1,1 +1,1 @@
-"""The demonstration: an invented county, its three agencies, and one family's story."""
+"""The demonstration: an invented county, its eight agencies, and one family's story."""
