@@ -1,6 +1,7 @@
 """The mapping that quickstart writes fits the spreadsheet it was written for, and never turns a gap into a no."""
 
 import datetime
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,6 @@ from agency_node.quickstart.understood import Sheet, Told, Weight
 from tests.world.rules import shipped
 
 TODAY: Final = datetime.datetime.now(datetime.UTC).date()
-NOW_NS: Final = int(datetime.datetime.now(datetime.UTC).timestamp()) * 1_000_000_000
 RECENT: Final = TODAY - datetime.timedelta(days=40)
 LONG_AGO: Final = TODAY - datetime.timedelta(days=1_500)
 CONTACT: Final = Contact('The "Larkspur" Trust: family support', "Manager", "01632 960001")
@@ -72,7 +72,7 @@ def question(name: str) -> Question:
 
 def said(records: Records, name: str, client: str) -> str:
     """yes, no or cannot say."""
-    answer = look_up(question(name), [client], records, NOW_NS)
+    answer = look_up(question(name), [client], records, time.time_ns())
     return {Yes: "yes", No: "no", CannotSay: "cannot say"}[type(answer)]
 
 
@@ -147,7 +147,7 @@ def test_work_that_is_planned_to_end_is_open(tmp_path: Path) -> None:
 def test_the_contact_route_is_the_one_that_was_given(tmp_path: Path) -> None:
     """With quotation marks and a colon in it."""
     _, records = written(tmp_path, CLIENTS, Told(other_words=True))
-    answer = look_up(question("agency.contact"), ["1"], records, NOW_NS)
+    answer = look_up(question("agency.contact"), ["1"], records, time.time_ns())
 
     assert isinstance(answer, Yes)
     assert answer.contact is not None

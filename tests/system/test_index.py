@@ -105,7 +105,6 @@ def came_to(database: Path) -> int:
     ):
         row = connection.execute("SELECT max(watermark) FROM index_meta").fetchone()
         return -1 if row is None or row[0] is None else int(row[0])
-    return -1 if row is None or row[0] is None else int(row[0])
     return -1
 
 

@@ -59,9 +59,9 @@ def test_a_plain_list_needs_one_command_and_no_answer(run: Program, tmp_path: Pa
     told = json.loads(run("accord-node", "quickstart", "--home", home, "--json").out)
 
     assert 0 == said.code, said.words
-    assert all(
-        words in said.words for words in ("20 clients", "request.json to the operator", "mapping.yaml is written")
-    )
+    # Where lines break, inside a long path even, depends on how long the folder's name is.
+    unbroken = "".join(said.words.split())
+    assert all(words in unbroken for words in ("20clients", "request.jsontotheoperator", "mapping.yamliswritten"))
     assert told["fingerprint"] in said.words
     assert (20, False, ["agency.contact", "family.known", "family.known_anywhere"]) == (
         told["people"],
