@@ -111,10 +111,11 @@ def compare(asked: Description, record: Description) -> Levels:
         # First and last name in each other's place.
         swapped = _names(asked.first, record.last), _names(asked.last, record.first)
         if min(swapped) >= 3:
-            first, last = max(swapped[0] - 1, 3), max(swapped[1] - 1, 3)
+            # Which of them is the first name cannot be told, so the better of the two counts as the last name.
+            first, last = sorted(max(level - 1, 3) for level in swapped)
         elif max(swapped) >= 4:
-            # And one of them damaged or changed besides.
-            first, last = (3 if level >= 4 else level for level in swapped)
+            # And one of them is another name altogether.
+            first, last = min(swapped), 3
     if 0 <= first <= 2 and (_goes_by(asked, record) or _goes_by(record, asked)):
         first = 3
     if 0 <= last < 4:

@@ -623,7 +623,6 @@ FAMILIES: Final = tuple(
             "names.swap pc.x",
             "names.swap addr.x",
             "first.3 last.3 addr.x",
-            "last.x first.i pc.x addr.no",
             "first.x last.i pc.x addr.no",
             "nhs.x",
         ),

@@ -155,12 +155,22 @@ def test_padding_looks_like_nobody() -> None:
 
 
 def test_a_relative_whose_key_is_shared_is_not_taken_for_the_person() -> None:
-    """T-LNK-4: a mother with the same initial at the same address shares a key; the slot opens and means nobody."""
-    mother = replace(JAMIE, person_id="p9", first_name="Joan", middle_names="Rose", sex="f", date_of_birth="1988-11-17")
+    """T-LNK-4: a mother with a like name at the same address shares a key; the slot opens and means nobody."""
+    mother = replace(
+        JAMIE, person_id="p9", first_name="Jamila", middle_names="Rose", sex="f", date_of_birth="1988-11-17"
+    )
     (found,) = linked(node(mother), slot(JAMIE))
 
     assert isinstance(found, NotLinked)
     assert found.content is not None
+
+
+def test_a_relative_with_the_same_initial_opens_nothing() -> None:
+    """T-LNK-4: families often begin their children's names alike, and live at one address."""
+    mother = replace(JAMIE, person_id="p9", first_name="Joan", middle_names="Rose", sex="f", date_of_birth="1988-11-17")
+    (found,) = linked(node(mother), slot(JAMIE))
+
+    assert NotLinked(found.slot, None) == found
 
 
 def test_a_twin_alone_is_cannot_say() -> None:
