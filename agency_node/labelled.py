@@ -26,22 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
+from accord.identity import RAW_FIELDS
 from accord.reasons import Problem
 from agency_node.mapping import PersonRow
-
-FIELDS: Final = (
-    "first_name",
-    "last_name",
-    "middle_names",
-    "date_of_birth",
-    "sex",
-    "address",
-    "postcode",
-    "nhs_number",
-    "former_last_names",
-    "former_postcodes",
-)
-"""What may be known of a person, as `accord.identity.describe` takes it."""
 
 MAX_ROWS: Final = 1_000_000
 MAX_CELL: Final = 500
@@ -127,8 +114,8 @@ def _columns(path: Path, side: str, written: Mapping[str, object]) -> Columns:
         if name == _DATE_ORDER:
             continue
         columns = (value,) if isinstance(value, str) else value
-        if name not in FIELDS:
-            raise BadLabelled(f"{path}: {name} is no field of a person", "Fields are: " + ", ".join(FIELDS) + ".")
+        if name not in RAW_FIELDS:
+            raise BadLabelled(f"{path}: {name} is no field of a person", "Fields are: " + ", ".join(RAW_FIELDS) + ".")
         if not isinstance(columns, list | tuple) or not all(isinstance(one, str) and one for one in columns):
             raise BadLabelled(f"{path}: {name} names no column", f'Write {name} = "column", or several in brackets.')
         found[name] = tuple(columns)

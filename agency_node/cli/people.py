@@ -7,26 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from accord.identity import describe
+from accord.identity import RAW_FIELDS, describe
 from accord.reasons import Problem
 from accord.statement import Assertions
 from agency_node.asking import Inquiry, Person
 
 MAX_BYTES: Final = 65_536
-PERSON: Final = frozenset(
-    {
-        "first_name",
-        "last_name",
-        "middle_names",
-        "date_of_birth",
-        "sex",
-        "address",
-        "postcode",
-        "nhs_number",
-        "former_last_names",
-        "former_postcodes",
-    }
-)
+PERSON: Final = frozenset(RAW_FIELDS)
 PERSON_MORE: Final = frozenset({"role", "protected", "relates_to_child", "competence", "given_by"})
 GIVERS: Final = ("self", "parent", "other_pr_holder", "court_order")
 ROLES: Final = ("child", "parent", "other_adult")

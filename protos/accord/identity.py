@@ -57,6 +57,8 @@ _CURES: Final = {
     "former_postcodes": "Give at most four former postcodes.",
     "description": "Update the software that made the description.",
 }
+RAW_FIELDS: Final = tuple(name for name in _CURES if name != "description")
+"""What `describe` takes: every raw field that may be known of a person."""
 
 
 class BadDescription(Problem):
