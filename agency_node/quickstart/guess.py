@@ -42,7 +42,7 @@ def guess(sheets: Sequence[Sheet], today: datetime.date, told: Told | None = Non
     # As the loader has it: a row with nothing in the columns that are used is no client.
     used = [column.place for column in columns if column.meaning is not Meaning.UNUSED]
     rows = [(number, row) for number, row in rows if any(text(at(row, place)) for place in used)] if used else rows
-    columns = tuple(_counted(column, [at(row, column.place) for _, row in rows]) for column in columns)
+    columns = tuple(_counted(column, [at(row, column.place) for _, row in rows], today) for column in columns)
     last = rows[-1][0] if rows else header.number
     found = Guess(
         sheet=chosen.name,
@@ -218,6 +218,7 @@ def _openings(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], told: T
     }
 
 
-def _counted(column: Column, cells: Sequence[Cell]) -> Column:
+def _counted(column: Column, cells: Sequence[Cell], today: datetime.date) -> Column:
+    """What the clients' own cells look like: rows that turned out to be no clients count no longer."""
     unreadable = sum(bool(text(cell)) and not readable(column.meaning, cell) for cell in cells)
-    return replace(column, unreadable=unreadable)
+    return replace(column, looks=looks(cells, today), unreadable=unreadable)

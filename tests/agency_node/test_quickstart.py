@@ -6,7 +6,7 @@ from dataclasses import asdict
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agency_node.adapters.tables import Cell, Unread
@@ -428,6 +428,7 @@ grids = st.lists(st.lists(cells, max_size=8), max_size=25)
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), grids), max_size=3))
+@example([("", [["0", "FIRSTNAME"], ["00"]])])
 def test_any_sheet_at_all_is_understood_or_doubted(sheets: list[tuple[str, list[list[Cell]]]]) -> None:
     """No spreadsheet makes it fail, and whatever it takes for people lies below the headings it names."""
     found = guess([Sheet(name, rows) for name, rows in sheets], TODAY)
