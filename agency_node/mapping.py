@@ -325,9 +325,28 @@ class Records:
         if len(rows) != 1:
             raise _not_one_row(question)
         found = _found(dict(zip(columns, rows[0], strict=True)))
-        if self._source.doubtful(person_ids):
+        if self._source.doubtful(person_ids) or self.ownerless([question]):
             return Found(found.latest, found.count, found.open, found.team, doubtful=True)
         return found
+
+    def ownerless(self, questions: Collection[str]) -> frozenset[str]:
+        """Places whose unreadable values leave open whose a row is, which may then be anybody's: `table.column`.
+
+        Args:
+            questions: Whose queries count, of `questions`.
+
+        Raises:
+            RecordsUnavailable: The records cannot be read.
+        """
+        unreadable = self._source.unreadable()
+        if not unreadable:
+            return frozenset()
+        whose = {
+            name
+            for question in questions
+            for name in selects.compared(self._mapping.answers[question], self._mapping.dialect)
+        }
+        return frozenset(place for place in unreadable if place.rpartition(".")[2].lower() in whose)
 
     def as_of_ns(self) -> int:
         """How old the records are: nanoseconds since 1970, of the mapping's query or else of the file.

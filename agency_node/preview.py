@@ -276,10 +276,13 @@ def _day_doubts(days: Mapping[int, int]) -> list[Doubt]:
 
 
 def _file_doubts(records: Records) -> list[Doubt]:
-    found = [
-        Doubt(place, f"{shown(count)} values could not be read while the file was loaded.", "Correct them in the file.")
-        for place, count in sorted(records.unreadable().items())
-    ]
+    ownerless = records.ownerless(records.questions)
+    found = []
+    for place, count in sorted(records.unreadable().items()):
+        words = f"{shown(count)} values could not be read while the file was loaded."
+        if place in ownerless:
+            words += " Nobody knows whose rows those are, so every answer from this list is 'cannot say'."
+        found.append(Doubt(place, words, "Correct them in the file."))
     for noted, count in sorted(records.noted().items()):
         place, _, what = noted.partition(": ")
         cure = next((cure for word, cure in _NOTED_CURES.items() if word in what), "Nothing need be done.")

@@ -144,3 +144,28 @@ def tables(sql: str, dialect: Dialect) -> frozenset[str]:
     except sqlglot.errors.SqlglotError:
         return frozenset()
     return frozenset(table.name.lower() for tree in trees if tree for table in tree.find_all(exp.Table))
+
+
+@functools.lru_cache(maxsize=256)
+def compared(sql: str, dialect: Dialect) -> frozenset[str]:
+    """Names of the columns that say whose a row is, in small letters: compared with the bind, or with another column.
+
+    Columns of one name count as one, whichever table they stand in; rather one too many than one too few.
+
+    Args:
+        sql: A query that has no `fault`.
+        dialect: That of the database.
+    """
+    (tree,) = sqlglot.parse(sql, read=dialect)
+    found: set[str] = set()
+    if tree is None:
+        return frozenset()
+    for node in tree.find_all(exp.EQ, exp.NullSafeEQ, exp.In, exp.Is):
+        names = {one.name.lower() for one in node.find_all(exp.Column)}
+        bound = any(str(one.this) == "person_ids" for one in node.find_all(exp.Placeholder))
+        columns = sum(1 for _ in node.find_all(exp.Column))
+        if bound or columns > 1:
+            found |= names
+    for join in tree.find_all(exp.Join):
+        found |= {one.name.lower() for one in join.args.get("using") or ()}
+    return frozenset(found)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agency_node.adapters import RecordsUnavailable
+from agency_node.adapters import RecordsUnavailable, selects
 from agency_node.mapping import Records, open_records
 from agency_node.mapping_file import MappingInvalid, parse
 from agency_node.rehearsal import check
@@ -307,17 +307,27 @@ def test_text_ids_in_a_column_without_a_type_are_found(tmp_path: Path) -> None:
 
 def csv_records(folder: Path, contacts: str) -> Records:
     """A housing agency's drop with these rows of contacts."""
-    (folder / "tenants.csv").write_text("ref,given,family,born\nT1,Ada,Byron,10/12/1815\nT2,Bo,Peep,1/1/1990\n")
+    return drop(folder, "T1,Ada,Byron,10/12/1815\nT2,Bo,Peep,1/1/1990\n", contacts, "text")
+
+
+def numbered_records(folder: Path, contacts: str) -> Records:
+    """The same, its people numbered."""
+    return drop(folder, "1,Ada,Byron,10/12/1815\n2,Bo,Peep,1/1/1990\n", contacts, "integer")
+
+
+def drop(folder: Path, tenants: str, contacts: str, kind: str) -> Records:
+    """Two files and their mapping; a tenant's number is of this kind."""
+    (folder / "tenants.csv").write_text("ref,given,family,born\n" + tenants)
     (folder / "contacts.csv").write_text("ref,on,open\n" + contacts)
     (folder / "m.yaml").write_text(
         "version: 1\nagency: housing\ncontacts: {}\n"
         "source:\n  kind: csv\n  folder: .\n  tables:\n"
-        "    tenants: {file: tenants.csv, columns: {ref: text, given: text, family: text, born: date}}\n"
-        "    contacts: {file: contacts.csv, columns: {ref: text, 'on': date, open: boolean}}\n"
+        "    tenants: {file: tenants.csv, columns: {ref: KIND, given: text, family: text, born: date}}\n"
+        "    contacts: {file: contacts.csv, columns: {ref: KIND, 'on': date, open: boolean}}\n"
         "people: SELECT ref AS id, given AS first_name, family AS last_name, born AS date_of_birth FROM tenants\n"
         "answers:\n  agency.contact:\n"
         '    sql: SELECT count(*) AS count, max("on") AS latest FROM contacts WHERE ref IN (:person_ids)\n'
-        '      AND "on" >= :since\n'
+        '      AND "on" >= :since\n'.replace("KIND", kind)
     )
     return open_records(folder / "m.yaml")
 
@@ -334,6 +344,44 @@ def test_an_unreadable_row_makes_the_answer_about_its_person_doubtful(tmp_path: 
     records = csv_records(tmp_path, "T1,soon,Y\nT2,01/10/2026,N\n")
 
     assert [True, False] == [records.answer("agency.contact", [one], LONG_AGO).doubtful for one in ("T1", "T2")]
+
+
+def test_a_row_without_a_readable_number_makes_every_answer_doubtful(tmp_path: Path) -> None:
+    """T-LNK-5: a contact whose number cannot be read may be anybody's, so nobody is safely unknown."""
+    records = numbered_records(tmp_path, "1,01/10/2026,Y\n1O,02/10/2026,Y\n")
+
+    assert {"contacts.ref"} == records.ownerless(records.questions)
+    assert [True, True] == [records.answer("agency.contact", [one], LONG_AGO).doubtful for one in ("1", "2")]
+
+
+def test_a_row_whose_number_is_readable_is_nobody_elses(tmp_path: Path) -> None:
+    """An unreadable date is its own person's doubt."""
+    records = numbered_records(tmp_path, "1,soon,Y\n")
+
+    assert frozenset() == records.ownerless(records.questions)
+    assert [True, False] == [records.answer("agency.contact", [one], LONG_AGO).doubtful for one in ("1", "2")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT count(*) AS count FROM visits WHERE client IN (:person_ids) AND seen >= :since", {"client"}),
+        ("SELECT count(*) AS count FROM visits WHERE trim(client) IN (:person_ids)", {"client"}),
+        (
+            "SELECT count(*) AS count FROM visits v JOIN e ON e.id = v.episode WHERE e.client IN (:person_ids)",
+            {"client", "id", "episode"},
+        ),
+        ("SELECT count(*) AS count FROM v JOIN e USING (episode) WHERE client IN (:person_ids)", {"client", "episode"}),
+        (
+            "SELECT count(*) AS count FROM v WHERE Episode IN (SELECT id FROM e WHERE client IN (:person_ids))",
+            {"client", "episode", "id"},
+        ),
+        ("SELECT count(*) AS count FROM v WHERE kind = 'visit' AND client IN (:person_ids)", {"client"}),
+    ],
+)
+def test_the_columns_that_say_whose_a_row_is_are_found(sql: str, expected: set[str]) -> None:
+    """Whatever the query compares a person's number with, at one remove or two."""
+    assert expected == selects.compared(sql, "sqlite")
 
 
 def test_a_drop_that_breaks_later_is_unavailable(tmp_path: Path) -> None:
