@@ -1,4 +1,4 @@
-"""Joining and running: init, join, serve, steward, doctor, ledger verify."""
+"""Joining and running: init, join, serve, restored, steward, doctor, ledger verify."""
 
 import asyncio
 import time
@@ -89,6 +89,22 @@ def serve(home: HomeOption) -> None:
     from agency_node import __main__ as parts
 
     asyncio.run(parts.serve(load(home)))
+
+
+@app.command()
+def restored(home: HomeOption) -> None:
+    """Say, before starting again, that this node's own database was put back from a copy."""
+    from agency_node import __main__ as parts
+    from agency_node.ledger import Kind, Record, append
+    from agency_node.store import writing
+    from agency_node.store.answers import mark_restored
+
+    with parts.home(load(home)) as at, writing(at.engine) as connection:
+        # Which warrants were used since the copy was made, nothing here knows any more (T-SEC-1).
+        at_ns = time.time_ns()
+        mark_restored(connection, at_ns)
+        append(connection, [Record(Kind.RESTORED, at_ns)])
+    out.print("Noted. Whatever the broker asked before this moment is refused; new questions are answered as ever.")
 
 
 @app.command()
