@@ -9,8 +9,10 @@
   inside a cell moved the rest along, and whoever stands in it must never read as "no" (T-LNK-5).
 """
 
+import codecs
 import csv
 import io
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ SEPARATORS: Final = ",;\t|"
 """What programs write between the cells."""
 _ENCODINGS: Final = ("utf-8-sig", "cp1252")
 """As Excel saves: 'CSV UTF-8' with a byte order mark, and plain 'CSV' in the encoding of Windows (windows-1252)."""
+_UTF8_LETTER: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
+"""A letter as UTF-8 has it (RFC 3629 section 4); in a text of windows-1252 it would be a letter before a sign."""
 _TRIED: Final = 50
 """Lines from the top by which the separator is found."""
 
@@ -113,9 +117,16 @@ def rows(data: bytes, name: str) -> list[list[str]]:
 def _decoded(data: bytes, name: str) -> str:
     for encoding in _ENCODINGS:
         try:
-            return data.decode(encoding)
+            text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if encoding == "cp1252" and (data.startswith(codecs.BOM_UTF8) or _UTF8_LETTER.search(data)):
+            # Read as Windows's, every other accented name in it would be spoilt, and its owner not be found.
+            raise _unsound(
+                f"The file '{name}' mixes two encodings, so accented names in it would be spoilt; open it in your "
+                "spreadsheet program and save it as 'CSV UTF-8 (comma delimited)'."
+            )
+        return text
     raise _unsound(f"The file '{name}' is not text; save it as 'CSV UTF-8 (comma delimited)'.")
 
 

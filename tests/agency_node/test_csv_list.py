@@ -67,6 +67,15 @@ def test_a_list_that_was_cut_short_is_not_read(tmp_path: Path) -> None:
         open_records(mapping)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_list_in_two_encodings_is_not_read(encoding: str) -> None:
+    """T-LNK-5: one stray byte would spoil every other accented name, and nobody would find its owner."""
+    data = CLIENTS.encode(encoding) + "21,Zoë".encode("cp1252")
+
+    with pytest.raises(RecordsUnavailable, match="two encodings"):
+        csv_list.rows(data, "clients.csv")
+
+
 @pytest.mark.parametrize("notes", ["rang", ""])
 def test_a_list_with_a_row_that_was_moved_along_is_not_read(tmp_path: Path, notes: str) -> None:
     """T-LNK-5: with a comma too many, a date stands where a postcode should, and nobody would find the client."""
