@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -90,6 +90,7 @@ class Measured:
         one_changed_ms: Median of taking in one changed record, in a job that is running.
         one_changed_p90_ms: Nine of ten took no longer.
         linear: Time for a person, against the smallest size of this kind.
+        linear_cpu: The same of the index process's own processor time, which other work on the machine hardly moves.
     """
 
     kind: str
@@ -107,6 +108,7 @@ class Measured:
     one_changed_ms: float
     one_changed_p90_ms: float
     linear: float = 1.0
+    linear_cpu: float = 1.0
 
 
 # -- In the process of the job ----------------------------------------------------------------------------------------
@@ -312,7 +314,7 @@ def plotted(found: Sequence[Measured], file: Path) -> str:
 def _table(found: Sequence[Measured]) -> Table:
     table = Table(box=None, pad_edge=False)
     headings = (
-        *("Path", "People", "Keys", "People/s", "ms/person", "of it reading", "tokens", "Linear"),
+        *("Path", "People", "Keys", "People/s", "ms/person", "of it reading", "tokens", "Linear", "of CPU"),
         *("Unchanged pass", "Measuring", "Memory", "Disk", "One changed"),
     )
     for heading in headings:
@@ -321,7 +323,7 @@ def _table(found: Sequence[Measured]) -> Table:
         table.add_row(
             *(one.kind, f"{one.people:,}", f"{one.keys:,}", f"{one.people_per_s:.1f}"),
             *(f"{1_000 * one.seconds / one.people:.1f}", f"{one.reading_ms_person:.2f}", f"{one.tokens_ms_person:.1f}"),
-            *(f"{one.linear:.2f}", f"{one.refresh_s:.1f} s", f"{one.measuring_s:.1f} s"),
+            *(f"{one.linear:.2f}", f"{one.linear_cpu:.2f}", f"{one.refresh_s:.1f} s", f"{one.measuring_s:.1f} s"),
             *(f"{one.peak_mib:.0f} MiB", f"{one.disk_mb:.1f} MB"),
             f"{one.one_changed_ms:.0f} ms ({one.one_changed_p90_ms:.0f})",
         )
@@ -347,39 +349,43 @@ def main() -> None:
     began = time.monotonic()
     every: list[Measured] = []
     for kind, sizes in (("real", told.people), ("direct", told.direct)):
-        first = 0.0
+        first: Measured | None = None
         for people in sorted(sizes):
             with _folder() as folder:
                 one = real(people, folder, told.workers) if kind == "real" else direct(people, folder)
-            each = one.seconds / people
-            first = first or each
-            every.append(Measured(**{**asdict(one), "linear": each / first}))
+            first = first or one
+            wall = one.seconds / people / (first.seconds / first.people)
+            every.append(replace(one, linear=wall, linear_cpu=one.cpu_ms_person / first.cpu_ms_person))
+            _keep(told.out, every, {}, began)
             print(f"{kind} {people:,}: {one.seconds:.1f} s", file=sys.stderr, flush=True)
-    resumed = {}
+    Console(width=max(Console().width, 160)).print(_table(every))
     if told.people:
         with _folder() as folder:
             resumed = killed(min(told.people), folder)
-    Console(width=max(Console().width, 150)).print(_table(every))
-    if resumed:
         print(
             "Killed half way and started again: {killed_half_way_s:.1f} s, undisturbed {undisturbed_s:.1f} s".format(
                 **resumed
             )
         )
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
+        _keep(told.out, every, resumed, began)
+    print(plotted(every, told.out.with_suffix(".png")))
+    load = os.getloadavg()[0]
+    print(f"{time.monotonic() - began:.0f} s, load {load:.1f}; kept in {told.out}")
+    if load > 2 * (os.cpu_count() or 1):
+        print("This machine is busy with something else: take only the ratios.", file=sys.stderr)
+
+
+def _keep(out: Path, every: Sequence[Measured], resumed: dict[str, float], began: float) -> None:
+    """Write what is known so far: the largest size takes a quarter of an hour, and must not cost the others."""
     kept = {
-        "machine": machine,
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()},
         "load_1min": os.getloadavg()[0],
         "seconds": round(time.monotonic() - began, 1),
         "sizes": [asdict(one) for one in every],
         "resumed": resumed,
     }
-    told.out.parent.mkdir(parents=True, exist_ok=True)
-    told.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    print(plotted(every, told.out.with_suffix(".png")))
-    print(f"{kept['seconds']} s on {machine['cores']} cores, load {kept['load_1min']:.1f}; kept in {told.out}")
-    if kept["load_1min"] > 2 * (os.cpu_count() or 1):
-        print("This machine is busy with something else: take only the ratios.", file=sys.stderr)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
