@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 
 from accord import agreement as contract
 from accord.canonical import Json, lp, rfc3339, sha256
+from accord.clock import Clock
 from accord.directory import Directory
 from accord.identity import MatchKey
 from accord.reasons import Problem
@@ -68,6 +69,8 @@ STEWARD_OPTIONS: Final = (
     ("grpc.max_connection_age_grace_ms", 15_000),
     ("grpc.so_reuseport", 0),
 )
+CLOCK_EVERY_S: Final = 1.0
+"""How often this machine's clock is held against one that nobody can set, seconds; each reading does so too."""
 INDEX_S: Final = 600.0
 """Longest wait for the tokens of one batch of an index, seconds."""
 WORKERS_FROM: Final = 2_000
@@ -176,8 +179,13 @@ class Answerer:
 
 
 @contextlib.contextmanager
-def answerer(settings: NodeSettings) -> Iterator[Answerer]:
-    """Open the agency's records and the node's state, and put the answering side together."""
+def answerer(settings: NodeSettings, wall: Callable[[], int] = time.time_ns) -> Iterator[Answerer]:
+    """Open the agency's records and the node's state, and put the answering side together.
+
+    Args:
+        settings: The node's.
+        wall: The clock, nanoseconds since 1970.
+    """
     from agency_node import index, link
     from agency_node.answer import Node
     from agency_node.mapping import open_records
@@ -206,7 +214,9 @@ def answerer(settings: NodeSettings) -> Iterator[Answerer]:
             fresh_for_s=settings.max_answer_age_s,
         )
         try:
-            yield Answerer(at, rules, Frames(node, rules, keys.read_ed25519(settings.witness_key)))
+            clock = Clock(wall, time.monotonic_ns)
+            witness_key = keys.read_ed25519(settings.witness_key)
+            yield Answerer(at, rules, Frames(node, rules, witness_key, clock.now_ns, clock.steps))
         finally:
             rules.close()
 
@@ -235,6 +245,7 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
                 settings.broker, identity, frames.hello, frames.handle, attached, settings.answer_pace_ms / 1_000
             )
         )
+        holding = asyncio.create_task(_hold_clock(frames))
         if settings.metrics is not None:
             from prometheus_client import start_http_server
 
@@ -251,10 +262,21 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
             if keeping.done():
                 await keeping
         finally:
+            holding.cancel()
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
             log.info(Event.SERVICE_STOPPED, cause="asked")
+
+
+async def _hold_clock(frames: "Frames") -> None:
+    """Look at the clock every second, also where nobody asks anything."""
+    while True:
+        try:
+            frames.note_clock()
+        except Problem as problem:
+            log.error(Event.RPC_FAILED, method="clock", reason=problem.reason, kind="")
+        await asyncio.sleep(CLOCK_EVERY_S)
 
 
 async def serve(settings: NodeSettings) -> None:

@@ -62,6 +62,7 @@ class Event(StrEnum):
     KEY_EVALUATION = auto()
     KEY_QUOTA_EXCEEDED = auto()
     HEADS_DIFFER = auto()
+    CLOCK_STEP = auto()
     RPC_FAILED = auto()
 
 
@@ -100,6 +101,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.KEY_EVALUATION: frozenset({"agency", "use", "families", "elements", "elapsed_ms"}),
         Event.KEY_QUOTA_EXCEEDED: frozenset({"agency", "use"}),
         Event.HEADS_DIFFER: frozenset({"agency", "size"}),
+        Event.CLOCK_STEP: frozenset({"by_ms"}),
         Event.RPC_FAILED: frozenset({"method", "reason", "kind"}),
     }
 )

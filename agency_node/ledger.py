@@ -54,6 +54,7 @@ class Kind(StrEnum):
     ANSWER_SHOWN = "ANSWER_SHOWN"
     AUDIT_READ = "AUDIT_READ"
     RESTORED = "RESTORED"
+    CLOCK_STEP = "CLOCK_STEP"
 
 
 FIELDS: Final = frozenset(
@@ -71,6 +72,8 @@ FIELDS: Final = frozenset(
         *("epoch", "normaliser", "families", "key_servers", "people", "records", "changed", "removed", "refused"),
         # reading
         *("scope", "count"),
+        # the clock: forwards above zero, back below
+        "by_ms",
     }
 )
 """Every field a record may carry beside v, kind and at."""

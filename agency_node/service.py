@@ -44,12 +44,15 @@ class Frames:
         rules: The policy bundle in force.
         witness_key: Countersigns the broker's ledger.
         now_ns: The clock.
+        steps: Gives how often and how far that clock was set since it was last called, nanoseconds.
     """
 
     node: Node
     rules: RulesInForce
     witness_key: Ed25519PrivateKey
     now_ns: Callable[[], int] = time.time_ns
+    steps: Callable[[], Sequence[int]] = tuple
+    _stepped: list[int] = field(default_factory=list)
     _chunks: dict[int, bytes] = field(default_factory=dict)
 
     def hello(self) -> node_pb2.Hello:
@@ -75,6 +78,8 @@ class Frames:
         query_id = ""
         try:
             refuse_unknown_fields(frame)
+            # First, so that a record whose time is doubtful stands behind the one that says so.
+            self.note_clock()
             match frame.WhichOneof("frame"):
                 case "question":
                     # For the broker's own bookkeeping only; what counts is the checked statement inside.
@@ -97,6 +102,21 @@ class Frames:
             log.error(Event.RPC_FAILED, method="Attach", reason="INTERNAL", kind=type(error).__name__)
             return [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason="INTERNAL", query_id=query_id))]
         return []
+
+    def note_clock(self) -> None:
+        """Write down every step of the clock (T-OPS-2).
+
+        Raises:
+            StateUnusable: It could not be written; it is kept for the next time.
+        """
+        self._stepped += self.steps()
+        if self._stepped:
+            at_ns, by_ms = self.now_ns(), [round(step / 1_000_000) for step in self._stepped]
+            with writing(self.node.engine) as connection:
+                append(connection, [Record(Kind.CLOCK_STEP, at_ns, {"by_ms": one}) for one in by_ms])
+            for one in by_ms:
+                log.warning(Event.CLOCK_STEP, by_ms=one)
+            self._stepped.clear()
 
     async def _question(self, question: node_pb2.Question) -> list[node_pb2.AttachRequest]:
         now_ns = self.now_ns()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from grpc_health.v1._async import HealthServicer
 
 from accord import bundle as bundles
 from accord import catalogue
+from accord.clock import Clock
 from accord.reasons import Problem
 from accord.v1 import (
     agreements_pb2_grpc,
@@ -38,7 +39,7 @@ from broker.events import Event, log
 from broker.gate import Gate
 from broker.ledger import LedgerReading, QuestionLedger
 from broker.release import compose
-from broker.sequencer import Sequencer, Writer
+from broker.sequencer import Batch, Sequencer, Writer, record
 from broker.sessions import Sessions
 from broker.settings import BrokerSettings
 from broker.stages import Asked, Released
@@ -74,6 +75,8 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 HEALTH_EVERY_S: Final = 5.0
+CLOCK_EVERY_S: Final = 1.0
+"""How often this machine's clock is held against one that nobody can set, seconds; each reading does so too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,12 @@ def refuse_other_backends(backend: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: BrokerSettings) -> AsyncIterator[str]:
+async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_ns) -> AsyncIterator[str]:
     """A broker that serves until the block ends.
 
     Args:
         settings: What it was told.
+        wall: The clock, nanoseconds since 1970.
 
     Yields:
         The address it listens on, host:port.
@@ -143,26 +147,27 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
     Raises:
         Problem: A part cannot be built; nothing was served.
     """
-    directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), time.time_ns)
+    clock = Clock(wall, time.monotonic_ns)
+    directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), clock.now_ns)
     federation = directory.current().federation
     policy = load_policy(settings.policy_bundle, directory)
     store = open_store(settings.database)
     origin = directory.current().broker.ledger_origin
     sequencer = Sequencer(Writer(store, origin, keys.read_ed25519(settings.ledger_key)))
     sequencer.start()
-    questions = QuestionLedger(sequencer, store, time.time_ns)
+    questions = QuestionLedger(sequencer, store, clock.now_ns)
     abandoned = await questions.start()
     await questions.activate(policy.revision, policy.catalogue_digest, "start")
     log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
     reading = LedgerReading(sequencer, store, federation)
-    agreements = Agreements(sequencer, store, time.time_ns)
+    agreements = Agreements(sequencer, store, clock.now_ns)
     sessions = Sessions()
     dispatcher = Dispatcher(
         sessions,
         directory.current,
         reading,
         keys.read_ed25519(settings.warrant_key),
-        time.time_ns,
+        clock.now_ns,
         settings.node_deadline_ms / 1000,
     )
 
@@ -197,7 +202,7 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
         metrics.LEDGER_SIZE.set(sequencer.head.size)
         return released
 
-    who = service.Caller(directory.current, time.time_ns)
+    who = service.Caller(directory.current, clock.now_ns)
     server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
     broker_pb2_grpc.add_BrokerServiceServicer_to_server(service.Asking(who, carry, lambda: policy, known), server)
     attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy)
@@ -222,6 +227,7 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
     if settings.metrics is not None:
         metrics.serve(settings.metrics)
     watching = asyncio.create_task(_watch(health, sequencer, policy))
+    holding = asyncio.create_task(_hold_clock(clock, sequencer))
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
     log.info(
         Event.SERVICE_STARTED,
@@ -233,6 +239,7 @@ async def running(settings: BrokerSettings) -> AsyncIterator[str]:
         yield address
     finally:
         watching.cancel()
+        holding.cancel()
         await server.stop(grace=2.0)
         await sequencer.stop()
         policy.rules.engine.close()
@@ -289,6 +296,24 @@ async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -
         serving = health_pb2.HealthCheckResponse.SERVING if able else health_pb2.HealthCheckResponse.NOT_SERVING
         await health.set("", serving)
         await asyncio.sleep(HEALTH_EVERY_S)
+
+
+async def _hold_clock(clock: Clock, sequencer: Sequencer) -> None:
+    """Write down every step of the clock, so that nobody takes a record's time for more than it is (T-OPS-2)."""
+    steps: list[int] = []
+    while True:
+        steps += clock.steps()
+        try:
+            if steps:
+                at_ns, by_ms = clock.now_ns(), [round(step / 1_000_000) for step in steps]
+                await sequencer.append(Batch(tuple(record("CLOCK_STEP", at_ns, {"by_ms": one}) for one in by_ms)))
+                for one in by_ms:
+                    log.warning(Event.CLOCK_STEP, by_ms=one)
+                steps.clear()
+        except Problem as problem:
+            # They stay where they are, for when the ledger can be written again.
+            log.error(Event.LEDGER_FAILED, reason=problem.reason)
+        await asyncio.sleep(CLOCK_EVERY_S)
 
 
 def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ class Event(StrEnum):
     AGREEMENT_WITHDRAWN = auto()
     KEY_EVALUATION = auto()
     KEY_QUOTA_EXCEEDED = auto()
+    CLOCK_STEP = auto()
     RPC_FAILED = auto()
 
 
@@ -93,6 +94,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.AGREEMENT_WITHDRAWN: frozenset({"record_id", "caller_agency", "index", "elapsed_ms"}),
         Event.KEY_EVALUATION: frozenset({"caller_agency", "use", "families", "elements", "elapsed_ms"}),
         Event.KEY_QUOTA_EXCEEDED: frozenset({"caller_agency", "use"}),
+        Event.CLOCK_STEP: frozenset({"by_ms"}),
         Event.RPC_FAILED: frozenset({"method", "reason", "kind"}),
     }
 )
