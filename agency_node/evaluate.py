@@ -8,8 +8,8 @@ Nothing is left out but the network: tokens are made with both servers' keys at 
 asking them blindly, and faster; on a few people it is done blindly too, compared, and timed.
 
 Every person of the right file is asked about alone. *Yes* is a link that is confirmed or probable. The same is counted
-a second time with m learnt from these very files (`scoring.fit_m`): a figure that does not count, since a prior that
-has seen a set cannot be judged on it, but one that says how much a fitted prior could gain.
+a second time with m learnt from these very files, as a node would learn it (`refit`): a figure that does not count,
+since a prior that has seen a set cannot be judged on it, but one that says how much learning could gain.
 """
 
 import asyncio
@@ -39,7 +39,8 @@ from agency_node import index
 from agency_node.labelled import Labelled
 from agency_node.link import Ambiguous, Asked, Link, Linked, Scales, link
 from agency_node.mapping import PersonRow
-from agency_node.scoring import Levels, Prior, Tier, compare, fit_m
+from agency_node.refit import refit
+from agency_node.scoring import Levels, Prior, Tier
 from agency_node.store import open_store
 
 NODE: Final = "evaluation"
@@ -51,8 +52,6 @@ ASKED_TOGETHER: Final = 50
 """People whose tokens are made together; they are asked about one by one all the same."""
 BLINDLY: Final = 10
 """People whose tokens are made blindly too."""
-REFIT_FROM: Final = 50
-"""Fewest opened candidates from which m is learnt for the second line."""
 
 NOT_ENOUGH: Final = "not_enough_to_go_on"
 
@@ -286,6 +285,7 @@ def evaluate(
     right: Sequence[Labelled],
     prior: Prior,
     *,
+    base: Prior | None = None,
     folder: Path,
     on: datetime.date,
     at_ns: int,
@@ -299,6 +299,7 @@ def evaluate(
         left: Records that an agency holds.
         right: Who is asked about.
         prior: What counts.
+        base: The weights that ship, where `prior` is another: it is held to them, as it would be in force.
         folder: An empty folder for the index; it holds tokens when this ends, so it should be a temporary one.
         on: The day of the questions: age bands count from it.
         at_ns: Now, nanoseconds since 1970.
@@ -321,7 +322,7 @@ def evaluate(
             read = found.statistics()
             if read is None:
                 raise RuntimeError("a full pass left no statistics")
-            scales = Scales(*read, prior)
+            scales = Scales(*read, prior, base)
             questions = asyncio.run(_ask(right, found, tokens, on, random, progress))
             links = [_linked(one, found, agency, scales) for one in questions]
             ended = time.perf_counter()
@@ -329,9 +330,10 @@ def evaluate(
         truths = {one.row.person_id: one for one in left}
         shipped = _count(questions, links, truths, prior.version)
         refitted = None
-        learnt = _refit(questions, agency, scales, len(left))
+        learnt = refit(_compared(links), read[0], base or prior, prior, on.isoformat()).after
         if learnt is not None:
-            again = [_linked(one, found, agency, replace(scales, prior=learnt)) for one in questions]
+            own = replace(scales, prior=learnt, shipped=base or prior)
+            again = [_linked(one, found, agency, own) for one in questions]
             refitted = _count(questions, again, truths, learnt.version)
     finally:
         engine.dispose()
@@ -440,19 +442,8 @@ def _linked(question: _Question, found: index.TokenIndex, agency: _Agency, scale
     return one
 
 
-def _refit(questions: Sequence[_Question], agency: _Agency, scales: Scales, held: int) -> Prior | None:
-    """The prior with m learnt from the candidates that opened."""
-    found: list[Levels] = []
-    for one in questions:
-        rows = (agency.person(person_id) for person_id in one.candidates)
-        found.extend(compare(one.sent, row.described().description) for row in rows if row is not None)
-    if len(found) < REFIT_FROM:
-        return None
-    prior = scales.prior
-    pairs = max(held * len(questions), len(found))
-    others = [(1.0, prior.chance), *((kin.odds / max(1, held), kin.levels) for kin in prior.kin.values())]
-    same, _ = fit_m(found, others, pairs)
-    return replace(prior, version="learnt from these files", same=same)
+def _compared(links: Sequence[Link | None]) -> Counter[Levels]:
+    return Counter(levels for one in links if one is not None for levels in one.compared)
 
 
 def _time_blindly(

@@ -20,7 +20,19 @@ from accord.reasons import Problem
 from accord.sealing import LockedSlot, SlotsDisagree, open_slot
 from accord.slot import Content, parse_content
 from agency_node.mapping import PersonRow
-from agency_node.scoring import PROBABLE, Prior, Statistics, Tier, posterior, tier
+from agency_node.scoring import (
+    PROBABLE,
+    Levels,
+    Prior,
+    Statistics,
+    Tier,
+    age_of,
+    compare,
+    held_to,
+    shared,
+    tier,
+    weigh,
+)
 
 
 class Cause(StrEnum):
@@ -48,6 +60,7 @@ class Linked:
         tier: CONFIRMED or PROBABLE.
         record: The record as it is now, normalised.
         others: Numbers of the other candidates that share a key with the slot; an agreement must not bind them too.
+        compared: How each candidate agreed, for counts that weights are learnt from.
     """
 
     slot: int
@@ -56,6 +69,7 @@ class Linked:
     tier: Tier
     record: Description = field(repr=False)
     others: tuple[str, ...]
+    compared: tuple[Levels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +79,12 @@ class NotLinked:
     Attributes:
         slot: Number of the slot, from 0.
         content: What lay in it, where a key happened to be shared; None when nothing opened.
+        compared: As for `Linked`.
     """
 
     slot: int
     content: Content | None = field(repr=False, default=None)
+    compared: tuple[Levels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +95,13 @@ class Ambiguous:
         slot: Number of the slot, from 0.
         cause: For the agency's own ledger.
         content: What lay in it, or None when it could not be read.
+        compared: As for `Linked`.
     """
 
     slot: int
     cause: Cause
     content: Content | None = field(repr=False, default=None)
+    compared: tuple[Levels, ...] = ()
 
 
 Link = Linked | NotLinked | Ambiguous
@@ -122,12 +140,30 @@ class Scales:
     Attributes:
         statistics: The agency's own frequencies, from its index.
         key: Key of their hashes.
-        prior: The shipped prior.
+        prior: The weights in force.
+        shipped: The weights that ship, where those in force are others: these are held to them.
     """
 
     statistics: Statistics
     key: bytes = field(repr=False)
     prior: Prior
+    shipped: Prior | None = None
+
+    def weigh(self, asked: Description, record: Description, on: datetime.date) -> tuple[Levels, float]:
+        """How a description and a record agree, and how likely it is that they mean one person.
+
+        Args:
+            asked: As it was sent.
+            record: As the agency has it now.
+            on: The day of the question: ages count from it.
+        """
+        levels, age = compare(asked, record), age_of(asked.dob or record.dob, on)
+        common = shared(levels, record, self.statistics, self.key, self.prior)
+        own = weigh(levels, common, self.statistics, self.prior, age)
+        if self.shipped is None:
+            return levels, own
+        common = shared(levels, record, self.statistics, self.key, self.shipped)
+        return levels, held_to(weigh(levels, common, self.statistics, self.shipped, age), own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +202,7 @@ def link(slots: Sequence[LockedSlot], asked: Asked, index: Index, people: People
     # Two slots cannot mean one person: at least one of them is somebody else, and nobody knows which.
     meant = [one.person_id for one in links if isinstance(one, Linked)]
     return tuple(
-        Ambiguous(one.slot, Cause.SHARED, one.content)
+        Ambiguous(one.slot, Cause.SHARED, one.content, one.compared)
         if isinstance(one, Linked) and meant.count(one.person_id) > 1
         else one
         for one in links
@@ -227,6 +263,7 @@ def _decide(
     scales: Scales,
 ) -> Link:
     scored: list[_Scored] = []
+    compared: list[Levels] = []
     gone = False
     for person_id in ids:
         row = people.person(person_id)
@@ -235,15 +272,16 @@ def _decide(
             gone = True
             continue
         record = row.described().description
-        probability = posterior(sent, record, scales.statistics, scales.key, scales.prior, asked.asked_on)
+        levels, probability = scales.weigh(sent, record, asked.asked_on)
+        compared.append(levels)
         scored.append(_Scored(probability, person_id, record, row.shielded or row.withheld))
     scored.sort(key=lambda one: (-one.probability, one.person_id))
     best = scored[0] if scored else None
-    unclear = Ambiguous(number, Cause.WEAK, content)
+    unclear = Ambiguous(number, Cause.WEAK, content, tuple(compared))
 
     # 4. Nobody comes near: not known here, unless a record has gone.
     if best is None or tier(best.probability) is Tier.NONE:
-        return replace(unclear, cause=Cause.RECORD_GONE) if gone else NotLinked(number, content)
+        return replace(unclear, cause=Cause.RECORD_GONE) if gone else NotLinked(number, content, tuple(compared))
     # 5. Somebody shielded who may be meant: nothing is said, whatever the purpose.
     if any(one.held_back and tier(one.probability) is not Tier.NONE for one in scored):
         return replace(unclear, cause=Cause.WITHHELD)
@@ -258,7 +296,7 @@ def _decide(
     if _contradicts(content, best.record, asked):
         return replace(unclear, cause=Cause.AGE_BAND)
     others = tuple(person_id for person_id in ids if person_id != best.person_id)
-    return Linked(number, content, best.person_id, tier(best.probability), best.record, others)
+    return Linked(number, content, best.person_id, tier(best.probability), best.record, others, tuple(compared))
 
 
 def _contradicts(content: Content, description: Description, asked: Asked) -> bool:

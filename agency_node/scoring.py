@@ -22,9 +22,10 @@ import hmac
 import json
 import math
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from enum import Enum
 from functools import cache
@@ -266,6 +267,18 @@ class Statistics:
         seen = self.others(field, value, key)
         return max((seen + 1) / (self.totals.get(field, 0) + 1 / prior.usual[field]), MIN_FREQUENCY)
 
+    def usually(self, field: str, prior: "Prior") -> float:
+        """The frequency that an ordinary record's value has: the geometric mean of `frequency` over all records.
+
+        Args:
+            field: One of COUNTED.
+            prior: Says what is usual.
+        """
+        total, counts = self.totals.get(field, 0), self.counts.get(field, {})
+        # A value that stands alone is seen in nobody else's record, which makes one sighting: the logarithm of it is 0.
+        seen = sum(count * math.log(count) for count in counts.values()) / total if total else 0.0
+        return max(math.exp(seen) / (total + 1 / prior.usual[field]), MIN_FREQUENCY)
+
     def to_json(self) -> str:
         """As text that `from_json` reads."""
         return json.dumps(
@@ -396,9 +409,32 @@ class Prior:
     strength_people: int
     strength_pairs: int
 
+    def to_json(self) -> str:
+        """As text that `parse_prior` reads; probabilities have six digits."""
+        kin = {
+            name: {"odds": one.odds, "of": one.of, "below": one.below, "levels": rounded(one.levels)}
+            for name, one in self.kin.items()
+        }
+        written = asdict(self) | {"same": rounded(self.same), "chance": rounded(self.chance), "kin": kin}
+        return json.dumps(written, indent=1) + "\n"
+
+
+def rounded(table: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Six digits, none of them 0, adding up to one."""
+    made = {}
+    for field, shares in table.items():
+        row = [max(round(share, 6), 0.000001) for share in shares]
+        most = row.index(max(row))
+        row[most] = round(row[most] + 1 - sum(row), 6)
+        made[field] = row
+    return made
+
 
 def parse_prior(written: str) -> Prior:
     """Read a prior.
+
+    Args:
+        written: JSON, as `Prior.to_json` makes it.
 
     Raises:
         BadStatistics: It is malformed, or its probabilities do not add up to one.
@@ -456,22 +492,43 @@ def posterior(asked: Description, record: Description, known: Statistics, key: b
         record: As the agency has it now.
         known: The agency's statistics.
         key: Key of the statistics' hashes.
-        prior: The shipped prior.
+        prior: The prior in force.
         on: The day of the question: ages count from it.
     """
     levels = compare(asked, record)
+    return weigh(levels, shared(levels, record, known, key, prior), known, prior, age_of(asked.dob or record.dob, on))
+
+
+def shared(levels: Levels, record: Description, known: Statistics, key: bytes, prior: Prior) -> dict[str, float]:
+    """Field of COUNTED that agrees -> the share of other people who have the value agreed on."""
+    return {
+        field: known.frequency(field, str(getattr(record, field)), key, prior)
+        for field, level in zip(FIELDS, levels, strict=True)
+        if field in COUNTED and level == FIELDS[field] - 1
+    }
+
+
+def weigh(levels: Levels, common: Mapping[str, float], known: Statistics, prior: Prior, age: int | None) -> float:
+    """How likely it is that two descriptions mean one person, by their levels of agreement alone, 0 to 1.
+
+    Args:
+        levels: From `compare`.
+        common: Field of COUNTED that agrees -> how common the value agreed on is, from `shared`.
+        known: The agency's statistics.
+        prior: The prior in force.
+        age: Of the person, whole years; None when it is not known.
+    """
     agreed = [(field, level) for field, level in zip(FIELDS, levels, strict=True) if level != UNKNOWN]
     same = sum(math.log(prior.same[field][level]) for field, level in agreed)
     chance = 0.0
     for field, level in agreed:
         if field in COUNTED and level == FIELDS[field] - 1:
-            chance += math.log(known.frequency(field, str(getattr(record, field)), key, prior))
+            chance += math.log(common[field])
         else:
-            chance += math.log(_chance(field, level, known, prior))
-    share = prior.known / (known.people + prior.strength_people)
+            chance += math.log(by_chance(field, level, known, prior))
+    share = known_share(known, prior)
     # Odds of each other hypothesis against "same person"; 600 keeps the exponential finite.
     stranger = math.exp(min(chance - same, 600.0)) * (1 - share) / share
-    age = _age(asked.dob or record.dob, on)
     related = 0.0
     for kin in prior.kin.values():
         if not kin.fits(age):
@@ -484,6 +541,34 @@ def posterior(asked: Description, record: Description, known: Statistics, key: b
     if certain < POSSIBLE <= 1 / (1 + stranger) and not _contradicts(levels):
         return POSSIBLE
     return certain
+
+
+def known_share(known: Statistics, prior: Prior) -> float:
+    """The share of all pairs of a person asked about and a record that mean one person, before anything is compared."""
+    return prior.known / (known.people + prior.strength_people)
+
+
+_FLOORS: Final = (0.0, POSSIBLE, PROBABLE, CONFIRMED)
+"""Where each tier begins."""
+
+
+def held_to(shipped: float, own: float) -> float:
+    """A posterior under weights of a node's own, held to what the shipped weights make of the same pair.
+
+    It is one tier higher or lower at most, and never *confirmed* unless the shipped weights confirm it too: those were
+    measured on sets that nobody here made, a node's own on nothing but what others asked it. So whoever asks a node
+    many odd questions cannot teach it to be sure, and a record that the shipped weights find is never a plain *no*
+    (T-LNK-3).
+
+    Args:
+        shipped: The posterior under the shipped weights.
+        own: The posterior under the node's own.
+    """
+    at = bisect_right(_FLOORS, shipped) - 1
+    if at == len(_FLOORS) - 1:
+        return max(own, _FLOORS[at - 1])
+    highest = math.nextafter(_FLOORS[min(at + 2, len(_FLOORS) - 1)], 0)
+    return min(max(own, _FLOORS[max(at - 1, 0)]), highest)
 
 
 def _twin(levels: Levels) -> bool:
@@ -502,83 +587,13 @@ def _contradicts(levels: Levels) -> bool:
     return 0 <= first <= 1 and 0 <= dob <= 3
 
 
-def _age(dob: str, on: date) -> int | None:
+def age_of(dob: str, on: date) -> int | None:
     """Whole years by the calendar year, or None where there is no date."""
     return max(0, on.year - int(dob[:4])) if dob else None
 
 
-def _chance(field: str, level: int, known: Statistics, prior: Prior) -> float:
+def by_chance(field: str, level: int, known: Statistics, prior: Prior) -> float:
+    """The probability of a level for two people by chance (u): the agency's own random pairs and the shipped share."""
     seen = known.pairs.get(field, ())
     usual = prior.chance[field][level] * prior.strength_pairs
     return ((seen[level] if seen else 0) + usual) / (sum(seen) + prior.strength_pairs)
-
-
-# -- Fitting ----------------------------------------------------------------------------------------------------------
-
-
-def fit_m(
-    candidates: Sequence[Levels],
-    others: Sequence[tuple[float, Mapping[str, Sequence[float]]]],
-    pairs: int,
-    rounds: int = 200,
-) -> tuple[dict[str, tuple[float, ...]], float]:
-    """Learn m from candidate pairs that nobody has labelled, by expectation and maximisation.
-
-    After Winkler, https://www.census.gov/content/dam/Census/library/working-papers/2000/adrm/rr2000-05.pdf: u is held
-    fixed, since the few candidates say nothing about chance; m and the number of true pairs are learnt. Shares are
-    those of *all* pairs, of which the candidates are the few that share a match key.
-
-    Args:
-        candidates: Levels of each candidate pair.
-        others: The hypotheses beside "same person": share of all pairs, and probabilities by field.
-        pairs: How many pairs there are in all, candidates or not.
-        rounds: Most rounds.
-
-    Returns:
-        Field -> probability of each level, and the number of true pairs among the candidates.
-
-    Raises:
-        ValueError: There are no candidates.
-    """
-    patterns = Counter(candidates)
-    if not patterns or pairs < len(candidates):
-        raise ValueError("there are no candidates to learn from, or more than pairs")
-    fixed = [(weight, _logs(table)) for weight, table in others]
-    background = {
-        pattern: sum(weight * math.exp(_sum(table, pattern)) for weight, table in fixed) for pattern in patterns
-    }
-    m: dict[str, tuple[float, ...]] = {field: _rising(levels) for field, levels in FIELDS.items()}
-    share = 0.3 * len(candidates) / pairs
-    true = 0.0
-    for _ in range(rounds):
-        logs = _logs(m)
-        weights = {field: [0.5] * levels for field, levels in FIELDS.items()}
-        true = 0.0
-        for pattern, count in patterns.items():
-            mine = share * math.exp(_sum(logs, pattern))
-            expected = count * mine / (mine + background[pattern])
-            true += expected
-            for field, level in zip(FIELDS, pattern, strict=True):
-                if level >= 0:
-                    weights[field][level] += expected
-        learnt = {field: tuple(weight / sum(row) for weight in row) for field, row in weights.items()}
-        moved = max(abs(a - b) for field in FIELDS for a, b in zip(learnt[field], m[field], strict=True))
-        m, share = learnt, max(true / pairs, 1e-12)
-        if moved < 1e-6:
-            break
-    return m, true
-
-
-def _logs(table: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    return {field: [math.log(share) for share in table[field]] for field in FIELDS}
-
-
-def _sum(logs: Mapping[str, Sequence[float]], pattern: Levels) -> float:
-    return sum(logs[field][level] for field, level in zip(FIELDS, pattern, strict=True) if level >= 0)
-
-
-def _rising(levels: int) -> tuple[float, ...]:
-    """A first guess at m: the higher a level of agreement, the likelier."""
-    raw = [(1 + level) ** 2 for level in range(levels)]
-    raw[-1] = 2 * sum(raw)
-    return tuple(value / sum(raw) for value in raw)

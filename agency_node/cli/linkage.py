@@ -68,7 +68,8 @@ def evaluate(
     if 0 < sample < len(people):
         # The same people each time, so that two measurements can be compared.
         people = tuple(random.Random(sample).sample(people, sample))  # noqa: S311 - a sample, no secret
-    weights = parse_prior(prior.read_text(encoding="utf-8")) if prior else shipped_prior()
+    shipped = shipped_prior()
+    weights = parse_prior(prior.read_text(encoding="utf-8")) if prior else shipped
     bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         tempfile.TemporaryDirectory(prefix="accord-linkage-") as folder,
@@ -83,7 +84,14 @@ def evaluate(
             bar.update(tasks[now.what], completed=now.done, total=now.of)
 
         report = parts.evaluate(
-            held, people, weights, folder=Path(folder), on=day, at_ns=time.time_ns(), progress=progress
+            held,
+            people,
+            weights,
+            base=shipped if prior else None,
+            folder=Path(folder),
+            on=day,
+            at_ns=time.time_ns(),
+            progress=progress,
         )
     if as_json:
         show(as_object(report))

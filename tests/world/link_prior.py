@@ -22,7 +22,7 @@ from random import Random
 from typing import Final
 
 from accord.identity import Description, describe
-from agency_node.scoring import COUNTED, FIELDS, GENERATION, compare
+from agency_node.scoring import COUNTED, FIELDS, GENERATION, compare, rounded
 from deploy.demo import county
 from deploy.demo.county import County, Held, Person
 from deploy.demo.county.agencies import AGENCIES
@@ -83,8 +83,8 @@ def make(people: int = PEOPLE, chance_pairs: int = CHANCE_PAIRS, kin_pairs: int 
     }
     return {
         "version": VERSION,
-        "same": _rounded(same),
-        "chance": _rounded(chance),
+        "same": rounded(same),
+        "chance": rounded(chance),
         "kin": relatives,
         "usual": {field: USUAL[field] for field in COUNTED},
         "known": 0.3,
@@ -94,7 +94,7 @@ def make(people: int = PEOPLE, chance_pairs: int = CHANCE_PAIRS, kin_pairs: int 
 
 
 def _kin(odds: float, table: Table, of: int = 0, below: int = 200) -> dict[str, object]:
-    return {"odds": round(odds, 4), "of": of, "below": below, "levels": _rounded(table)}
+    return {"odds": round(odds, 4), "of": of, "below": below, "levels": rounded(table)}
 
 
 # -- Pairs ------------------------------------------------------------------------------------------------------------
@@ -235,16 +235,6 @@ def _shares(pairs: Iterable[Pair]) -> Table:
             if level >= 0:
                 counted[field][level] += 1
     return {field: tuple(count / sum(row) for count in row) for field, row in counted.items()}
-
-
-def _rounded(table: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Six digits, adding up to one."""
-    rounded = {}
-    for field, shares in table.items():
-        row = [max(round(share, 6), 0.000001) for share in shares]
-        row[row.index(max(row))] = round(row[row.index(max(row))] + 1 - sum(row), 6)
-        rounded[field] = row
-    return rounded
 
 
 if __name__ == "__main__":
