@@ -183,6 +183,7 @@ class World:
         requests: Questions as the broker was handed them.
         answering: The answering side of each running node.
         logs: What the broker, and what nodes and steward, logged.
+        clocks: The clock of the broker or of an agency, where it is not this machine's.
     """
 
     home: Path
@@ -194,12 +195,14 @@ class World:
     requests: list[bytes]
     answering: dict[str, node.Answerer]
     logs: tuple[io.StringIO, io.StringIO]
+    clocks: Mapping[str, Callable[[], int]] = field(default_factory=dict)
     _running: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, agency: str, *, attach: bool = True) -> None:
         """Attach an agency's node; or have it fetch the rules and then only stand ready for a test's own frames."""
         running = contextlib.AsyncExitStack()
-        parts = running.enter_context(node.answerer(self.settings[agency]))
+        clock = self.clocks.get(agency, time.time_ns)
+        parts = running.enter_context(node.answerer(self.settings[agency], clock))
         up = asyncio.Event()
         stream = self.streams[agency]
 
@@ -351,7 +354,11 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 @contextlib.asynccontextmanager
 async def stack(
-    home: Path, records: Mapping[str, Sequence[county.Held]] | None = None, *, attach: bool = True
+    home: Path,
+    records: Mapping[str, Sequence[county.Held]] | None = None,
+    *,
+    attach: bool = True,
+    clocks: Mapping[str, Callable[[], int]] | None = None,
 ) -> AsyncIterator[World]:
     """Found a federation, give its agencies their records, and run it till the block ends.
 
@@ -359,13 +366,14 @@ async def stack(
         home: An empty folder.
         records: Agency -> what it holds, beside the neighbours that every agency holds.
         attach: False leaves the nodes with rules and index, ready for frames that a test makes, but not attached.
+        clocks: "broker" or an agency -> its clock, nanoseconds since 1970; this machine's when left out.
     """
     federation = trust.make_federation(home, now_ns=time.time_ns())
     logs = (io.StringIO(), io.StringIO())
     broker_events.configure("debug", logs[0], strict=True)
     node_events.configure("debug", logs[1], strict=True)
     try:
-        async with _running(home, federation, records or {}, logs) as world:
+        async with _running(home, federation, records or {}, logs, clocks or {}) as world:
             for agency in world.settings:
                 await world.index(agency)
             for agency in world.settings:
@@ -385,6 +393,7 @@ async def _running(
     federation: trust.Federation,
     records: Mapping[str, Sequence[county.Held]],
     logs: tuple[io.StringIO, io.StringIO],
+    clocks: Mapping[str, Callable[[], int]],
 ) -> AsyncIterator[World]:
     keys = federation.broker
     bundle = policy.pack(policy_files(), keys.policy, keys.policy_kid)
@@ -393,7 +402,7 @@ async def _running(
     told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS})
     steward = node_settings.StewardSettings(federation=federation.name, listen="localhost:0")
     async with (
-        broker.running(told) as broker_at,
+        broker.running(told, clocks.get("broker", time.time_ns)) as broker_at,
         node.stewarding(_absolute(steward, home / "steward")) as steward_at,
     ):
         settings, providers = {}, {}
@@ -409,7 +418,7 @@ async def _running(
             settings[agency] = node_settings.load(home / agency / "node.toml")
             providers[agency] = provider
         streams = {agency: Stream() for agency in settings}
-        yield World(home, federation, told, settings, providers, streams, [], {}, logs)
+        yield World(home, federation, told, settings, providers, streams, [], {}, logs, clocks)
 
 
 def _absolute(told: Any, folder: Path) -> Any:
