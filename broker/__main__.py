@@ -28,7 +28,8 @@ from accord.v1 import (
     keys_pb2_grpc,
     node_pb2_grpc,
 )
-from broker import decide, events, keys, keyserver, metrics, service, tls
+from broker import bundle_server, decide, events, keys, keyserver, metrics, service, tls
+from broker.admission import Limits, Room
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
 from broker.decide import Decider, Facts, Rules
@@ -204,7 +205,12 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
 
     who = service.Caller(directory.current, clock.now_ns)
     server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
-    broker_pb2_grpc.add_BrokerServiceServicer_to_server(service.Asking(who, carry, lambda: policy, known), server)
+    room = _room(settings)
+    metrics.IN_WORK.set_function(lambda: room.at_work)
+    metrics.WAITING.set_function(lambda: room.waiting)
+    metrics.PASSED_OVER.set_function(dispatcher.passed_over)
+    asking = service.Asking(who, carry, lambda: policy, known, room)
+    broker_pb2_grpc.add_BrokerServiceServicer_to_server(asking, server)
     attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy)
     node_pb2_grpc.add_NodeSessionServiceServicer_to_server(attaching, server)
     agreements_pb2_grpc.add_AgreementServiceServicer_to_server(service.Agreeing(who, agreements, sessions), server)
@@ -268,6 +274,18 @@ def _told(asked: Asked, released: Released, seconds: float) -> None:
     else:
         log.info(
             Event.QUESTION_RELEASED,
+def _room(settings: BrokerSettings) -> Room:
+    """As many questions as settings say; none waits so long that it could not be answered by its deadline."""
+    limits = Limits(
+        at_once=settings.questions_at_once,
+        agency_at_once=settings.agency_at_once,
+        waiting=settings.questions_waiting,
+        agency_waiting=settings.agency_waiting,
+    )
+    needed_s = settings.node_deadline_ms / 1000
+    return Room(limits, settings.ask_deadline_ms / 1000 - needed_s, needed_s)
+
+
             query_id=core.query_id,
             caller_agency=core.agency,
             question=core.question,

@@ -3,7 +3,8 @@
     Opened -> one warrant -> a frame per permitted node -> answers, signatures checked -> Answers
 
 Everything that is not a valid signed answer to exactly this question is *not
-reached*: no status, silence or garbage can ever become a no.
+reached*: no status, silence or garbage can ever become a no. A node that lately
+only failed is passed over (`broker/breaker.py`), which is *not reached* at once.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from accord.directory import Directory, UnknownAgency
 from accord.statement import LIST_SIZES, part_digest
 from accord.v1 import common_pb2, node_pb2
 from accord.warrant import TooWide, agreement_mark, mint_warrant
+from broker import breaker
+from broker.breaker import Breaker, Leave, Outcome, State
 from broker.events import Event, log
 from broker.sessions import NotAttached, Session, Sessions
 from broker.stages import ANSWERED, NOT_REACHED, Answers, Opened, Reply
@@ -65,6 +68,11 @@ class Dispatcher:
         self._warrant_key = warrant_key
         self._now_ns = now_ns
         self._deadline_s = deadline_s
+        self._breakers: dict[str, Breaker] = {}
+
+    def passed_over(self) -> int:
+        """How many nodes are not asked now, because lately they only failed."""
+        return sum(one.state is not State.CLOSED for one in self._breakers.values())
 
     async def dispatch(self, opened: Opened, heard: Callable[[int, int], None]) -> Answers:
         """Ask every permitted agency at once.
@@ -114,20 +122,32 @@ class Dispatcher:
         query_id = opened.permit.asked.statement.core.query_id
         loop = asyncio.get_running_loop()
         started = loop.time()
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                answer = await self._twice(opened, agency, warrant, started + self._deadline_s)
-            word = self._check(opened, agency, answer)
-        except NotAttached:
+        session = self._sessions.find(agency)
+        if session is None:
             reply = Reply(agency, NOT_REACHED, cause="not_attached")
-        except TimeoutError:
-            reply = Reply(agency, NOT_REACHED, cause="deadline")
-        except BadAnswer:
-            reply = Reply(agency, NOT_REACHED, cause="bad_answer")
-        except UnknownAgency:
-            reply = Reply(agency, NOT_REACHED, cause="left_directory")
+        elif (given := self._leave(session, started)) is Leave.PASS_OVER:
+            reply = Reply(agency, NOT_REACHED, cause="breaker_open")
         else:
-            reply = Reply(agency, ANSWERED, answer, word)
+            outcome = Outcome.FAILED
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    answer = await self._twice(opened, session, warrant, started + self._deadline_s)
+                reply = Reply(agency, ANSWERED, answer, self._check(opened, agency, answer))
+                outcome = Outcome.ANSWERED
+            except NotAttached:
+                reply = Reply(agency, NOT_REACHED, cause="not_attached")
+            except TimeoutError:
+                reply = Reply(agency, NOT_REACHED, cause="deadline")
+            except BadAnswer:
+                reply = Reply(agency, NOT_REACHED, cause="bad_answer")
+            except UnknownAgency:
+                outcome = Outcome.NEITHER
+                reply = Reply(agency, NOT_REACHED, cause="left_directory")
+            except BaseException:
+                outcome = Outcome.NEITHER
+                raise
+            finally:
+                self._ended(agency, given, outcome, loop.time())
         elapsed_ms = round((loop.time() - started) * 1000)
         if reply.delivery == ANSWERED:
             log.info(Event.NODE_ANSWERED, query_id=query_id, node=agency, elapsed_ms=elapsed_ms)
@@ -135,11 +155,19 @@ class Dispatcher:
             log.info(Event.NODE_NOT_REACHED, query_id=query_id, node=agency, cause=reply.cause, elapsed_ms=elapsed_ms)
         return reply
 
-    async def _twice(self, opened: Opened, agency: str, warrant: str, until: float) -> bytes:
+    def _leave(self, session: Session, now_s: float) -> Leave:
+        one = self._breakers.get(session.agency, Breaker())
+        self._breakers[session.agency], given = breaker.leave(one, now_s, session.attached_s, session.heard_s)
+        return given
+
+    def _ended(self, agency: str, given: Leave, outcome: Outcome, now_s: float) -> None:
+        before = self._breakers[agency]
+        self._breakers[agency] = after = breaker.ended(before, given, outcome, now_s)
+        if before.state is not after.state:
+            log.warning(Event.NODE_BREAKER, node=agency, state=after.state.value)
+
+    async def _twice(self, opened: Opened, session: Session, warrant: str, until: float) -> bytes:
         """Ask once, and once more on another stream if the first breaks before the deadline."""
-        session = self._sessions.find(agency)
-        if session is None:
-            raise NotAttached(agency)
         try:
             return await self._send(opened, session, warrant)
         except NotAttached:

@@ -49,6 +49,7 @@ class Event(StrEnum):
     NODE_ANSWERED = auto()
     NODE_NOT_REACHED = auto()
     NODE_ALARM = auto()
+    NODE_BREAKER = auto()
     CHECKPOINT_COSIGNED = auto()
     WITNESS_ALARM = auto()
     LEDGER_OPENED = auto()
@@ -86,6 +87,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.NODE_ANSWERED: frozenset({"query_id", "node", "elapsed_ms"}),
         Event.NODE_NOT_REACHED: frozenset({"query_id", "node", "cause", "elapsed_ms"}),
         Event.NODE_ALARM: frozenset({"query_id", "node", "reason"}),
+        Event.NODE_BREAKER: frozenset({"node", "state"}),
         Event.CHECKPOINT_COSIGNED: frozenset({"node", "size"}),
         Event.WITNESS_ALARM: frozenset({"node", "reason", "size"}),
         Event.LEDGER_OPENED: frozenset({"size", "abandoned"}),

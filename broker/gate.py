@@ -3,7 +3,7 @@
     certificate -> Peer -> allow list -> deadline -> room -> message -> servicer -> Problem -> status
 
 A `Problem` becomes its gRPC status with `ErrorInfo{reason, domain}` (and the
-field it names, if any); anything else becomes INTERNAL without text, because
+field it names, if any, and how long to wait); anything else becomes INTERNAL without text, because
 the text of a KeyError or of an SQL error may hold what must not leave. Bytes are
 read as a message here and not by the library, which would answer malformed ones
 with UNKNOWN and the text of its exception.
@@ -20,7 +20,7 @@ import grpc
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2, status_pb2
@@ -127,7 +127,8 @@ def read_message(data: bytes, parse: Callable[[bytes], Message]) -> Message:
 def status_of(error: BaseException) -> status_pb2.Status:
     """The status that a failure becomes.
 
-    Only the reason code's own texts cross the wire, and the name of a field where the problem has one.
+    Only the reason code's own texts cross the wire, and the name of a field where the problem has one. Whoever is
+    turned away for want of room is told how long to wait (`google.rpc.RetryInfo`, https://google.aip.dev/193).
     """
     reason = error.reason if isinstance(error, Problem) and error.reason in REASONS else "INTERNAL"
     entry = REASONS[reason]
@@ -135,9 +136,18 @@ def status_of(error: BaseException) -> status_pb2.Status:
     field = getattr(error, "field", "")
     if isinstance(error, Problem) and field:
         metadata["field"] = str(field)
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
-    return status_pb2.Status(code=entry.status, message=entry.title, details=[detail])
+    details = [_packed(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))]
+    if isinstance(error, RateLimited):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_s * 1000))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=entry.status, message=entry.title, details=details)
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 async def _messages(stream: AsyncIterator[bytes], parse: Callable[[bytes], Message]) -> AsyncIterator[Message]:

@@ -31,7 +31,8 @@ from accord.v1 import (
     node_pb2,
     node_pb2_grpc,
 )
-from broker import caller
+from broker import caller, metrics
+from broker.admission import Room
 from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
@@ -203,6 +204,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
         carry: Callable[[Asked, Heard], Any],
         bundle: Callable[[], Bundle],
         known: Callable[[Asked], None],
+        room: Room,
     ) -> None:
         """Set up.
 
@@ -211,8 +213,10 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             carry: Carries a question through the pipeline.
             bundle: Gives the policy bundle in force.
             known: Raises a Problem when the question or an agency is unknown.
+            room: Where questions wait for their turn, before anything is checked.
         """
         self._who = who
+        self._room = room
         self._carry = carry
         self._bundle = bundle
         self._known = known
@@ -221,21 +225,24 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
 
     async def Ask(self, request: broker_pb2.AskRequest, context: Context) -> broker_pb2.AskResponse:
         """Ask one question."""
-        return _response(await self._ask(self._asked(request, context), nobody_listens))
+        leave = await self._enter(context)
+        return _response(await asyncio.shield(self._begin(request, context, nobody_listens, leave)))
 
     async def AskWithProgress(
         self, request: broker_pb2.AskWithProgressRequest, context: Context
     ) -> AsyncIterator[broker_pb2.AskWithProgressResponse]:
         """Ask one question, saying how many agencies have been heard."""
-        asked = self._asked(request.ask, context)
+        leave = await self._enter(context)
         updates: asyncio.Queue[broker_pb2.AskWithProgressResponse] = asyncio.Queue()
 
         def heard(total: int, so_far: int) -> None:
             progress = broker_pb2.AskProgress(asked=total, heard=so_far)
             updates.put_nowait(broker_pb2.AskWithProgressResponse(progress=progress))
 
+        carried = self._begin(request.ask, context, heard, leave)
+
         async def finish() -> None:
-            response = _response(await self._ask(asked, heard))
+            response = _response(await carried)
             updates.put_nowait(broker_pb2.AskWithProgressResponse(response=response))
 
         task = self._kept(asyncio.create_task(finish()))
@@ -268,17 +275,30 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             policy_revision=bundle.revision,
         )
 
-    def _asked(self, request: broker_pb2.AskRequest, context: Context) -> Asked:
-        asked = self._who.asked(request, context)
-        self._known(asked)
-        return asked
+    async def _enter(self, context: Context) -> Callable[[], None]:
+        try:
+            return await self._room.enter(self._who.peer(context).agency, context.time_remaining() or 0.0)
+        except RateLimited:
+            metrics.TURNED_AWAY.inc()
+            raise
 
-    async def _ask(self, asked: Asked, heard: Heard) -> Released:
-        # Shielded: once a question is on its way its terminal record must be written, whoever hangs up.
-        carried = asyncio.ensure_future(self._carry(asked, heard))
+    def _begin(
+        self, request: broker_pb2.AskRequest, context: Context, heard: Heard, leave: Callable[[], None]
+    ) -> "asyncio.Task[Released]":
+        """Check a question and set it on its way; whoever hangs up, its terminal record must be written.
+
+        Its place is free again when it ends, and not before: hanging up must not make room for more.
+        """
+        try:
+            asked = self._who.asked(request, context)
+            self._known(asked)
+        except BaseException:
+            leave()
+            raise
+        carried: asyncio.Task[Released] = asyncio.ensure_future(self._carry(asked, heard))
+        carried.add_done_callback(lambda _: leave())
         self._kept(carried)
-        released: Released = await asyncio.shield(carried)
-        return released
+        return carried
 
     def _kept(self, task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
         self._going.add(task)
@@ -353,7 +373,8 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         refuse_unknown_fields(first)
         if first.hello.agency != peer.agency:
             raise NotAllowed("the hello names another agency than the certificate")
-        session = Session(peer.agency, head_size=first.hello.head_size)
+        now_s = asyncio.get_running_loop().time()
+        session = Session(peer.agency, head_size=first.hello.head_size, attached_s=now_s, heard_s=now_s)
         up = asyncio.create_task(self._take(session, request_iterator))
         try:
             # Attached before the welcome is put together, so that a withdrawal made meanwhile is queued and not missed.
@@ -407,6 +428,7 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         try:
             async for frame in frames:
                 refuse_unknown_fields(frame)
+                session.heard_s = asyncio.get_running_loop().time()
                 if not await self._taken(session, frame):
                     return
         except Problem as problem:

@@ -34,6 +34,8 @@ class Session:
         frames: What goes down.
         closed: Set when the stream is gone.
         waiting: Question -> where its answer is wanted.
+        attached_s: When it was opened, seconds of the event loop's clock.
+        heard_s: When anything last came up it, by the same clock.
         delivering: Numbers of the agreements delivered with the welcome, until it is known that they arrived.
     """
 
@@ -42,6 +44,8 @@ class Session:
     frames: asyncio.Queue[node_pb2.AttachResponse] = field(default_factory=lambda: asyncio.Queue(QUEUE))
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: dict[str, asyncio.Future[bytes]] = field(default_factory=dict)
+    attached_s: float = 0.0
+    heard_s: float = 0.0
     delivering: tuple[str, ...] = ()
 
     def send(self, frame: node_pb2.AttachResponse) -> None:

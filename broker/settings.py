@@ -87,6 +87,11 @@ class BrokerSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
+        questions_at_once: Most questions in work, 1 to 512; a node that is slow holds some of them till its deadline.
+        agency_at_once: Most of them that one agency asked, so that it cannot take them all.
+        questions_waiting: Most questions that wait for one of those to end, 0 to 4,096. They wait no longer than
+            ask_deadline_ms leaves beside node_deadline_ms; more are turned away at once and told when to come again.
+        agency_waiting: Most of them that one agency asked, 0 to 64.
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
@@ -118,6 +123,10 @@ class BrokerSettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
+    questions_at_once: int = Field(default=64, ge=1, le=512)
+    agency_at_once: int = Field(default=32, ge=1, le=64)
+    questions_waiting: int = Field(default=256, ge=0, le=4_096)
+    agency_waiting: int = Field(default=32, ge=0, le=64)
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,

@@ -46,9 +46,18 @@ class NotYourQuestion(Problem):
 
 
 class RateLimited(Problem):
-    """A bounded queue is full."""
+    """A bounded queue is full.
+
+    Attributes:
+        retry_s: What the caller is told to wait before it tries again, seconds.
+    """
 
     reason = "RATE_LIMITED"
+
+    def __init__(self, message: str, retry_s: float = 1.0) -> None:
+        """Say which queue, and how long to wait."""
+        self.retry_s = retry_s
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from accord import answer as answers
 from accord import sealing, statement, warrant
 from accord.answer import NO, SlotAnswer
 from accord.v1 import node_pb2
-from broker import events
+from broker import breaker, events
 from broker.ask import nobody_listens
 from broker.dispatch import Dispatcher
 from broker.release import compose
@@ -320,6 +320,77 @@ def test_a_silent_node_does_not_hold_up_the_others(federation: trust.Federation)
     assert 7 == sum(reply.delivery == ANSWERED for reply in found.replies)
     assert at[7] < 0.5
     assert 0.95 <= at[8] < 1.1
+
+
+def asked_in_turn(
+    federation: trust.Federation, behaviour: Behaviour, count: int, *, seconds: float = 0.0
+) -> tuple[list[str], int]:
+    """What became of so many questions to one node, one after the other, and how many of them reached it."""
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> tuple[list[str], int]:
+        await simulated.attach(sessions, ["police"])
+        causes = []
+        for number in range(1, count + 1):
+            opened = world.opened(federation, ["police"], asker=ASKER, number=number)
+            causes.append((await dispatcher.dispatch(opened, nobody_listens)).replies[0].cause)
+            await asyncio.sleep(seconds)
+        return causes, len(simulated.heard)
+
+    return run(federation, body, {"police": behaviour}, deadline_s=0.02)
+
+
+def test_a_node_that_only_fails_is_passed_over_at_once(federation: trust.Federation) -> None:
+    """T-NET-2: after five questions that waited in vain no more do; each is *not reached*, and the ledger says why."""
+    causes, heard = asked_in_turn(federation, world.silent, 9)
+
+    assert (["deadline"] * 5 + ["breaker_open"] * 4, 5) == (causes, heard)
+
+
+def test_garbage_counts_as_a_failure(federation: trust.Federation) -> None:
+    """T-NET-1: a broken or hostile node is passed over as one that hangs."""
+    causes, heard = asked_in_turn(federation, world.alarmed, 7)
+
+    assert (["bad_answer"] * 5 + ["breaker_open"] * 2, 5) == (causes, heard)
+
+
+def test_a_node_that_is_not_attached_needs_no_breaker(federation: trust.Federation) -> None:
+    """It costs nobody any time, and as soon as it attaches it is asked."""
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> list[str]:
+        opened = [world.opened(federation, ["police"], asker=ASKER, number=number) for number in range(1, 9)]
+        causes = [(await dispatcher.dispatch(one, nobody_listens)).replies[0].cause for one in opened[:7]]
+        await simulated.attach(sessions, ["police"])
+        return [*causes, (await dispatcher.dispatch(opened[7], nobody_listens)).replies[0].delivery]
+
+    assert ["not_attached"] * 7 + [ANSWERED] == run(federation, body)
+
+
+def test_one_question_tries_and_takes_the_node_back(federation: trust.Federation) -> None:
+    """T-NET-2: after its wait one question goes; when it is answered all go again."""
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> tuple[list[str], int]:
+        await simulated.attach(sessions, ["police"])
+        number = 0
+
+        async def ask() -> str:
+            nonlocal number
+            number += 1
+            opened = world.opened(federation, ["police"], asker=ASKER, number=number)
+            return (await dispatcher.dispatch(opened, nobody_listens)).replies[0].cause
+
+        for _ in range(breaker.FAILURES):
+            await ask()
+        passed_over = dispatcher.passed_over()
+        await asyncio.sleep(breaker.FIRST_WAIT_S)
+        causes = await asyncio.gather(*(ask() for _ in range(4)))
+        simulated.behaviours = {}
+        await asyncio.sleep(2 * breaker.FIRST_WAIT_S)
+        return [*causes, *[await ask() for _ in range(3)]], 10 * passed_over + dispatcher.passed_over()
+
+    causes, passed_over = run(federation, body, {"police": world.silent}, deadline_s=0.05)
+
+    assert ["deadline", *["breaker_open"] * 3, "", "", ""] == causes
+    assert 10 == passed_over
 
 
 # -- Streams that break ------------------------------------------------------------------------------------------------
