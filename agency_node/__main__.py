@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -45,8 +46,8 @@ from agency_node.directory import DirectoryFile
 from agency_node.events import Event, log
 from agency_node.ledger import Kind, Record, append
 from agency_node.rules import RulesInForce, catalogue_in_force
-from agency_node.settings import BadSettings, NodeSettings, StewardSettings
-from agency_node.store import open_store, reading, writing
+from agency_node.settings import BadSettings, NodeSettings, StewardSettings, load, load_steward
+from agency_node.store import open_state, prepare_state, reading, size, writing
 from agency_node.store.agreements import Binding, Source, binding_of, keep_binding
 
 if TYPE_CHECKING:
@@ -122,12 +123,30 @@ class Home:
 @contextlib.contextmanager
 def home(settings: NodeSettings) -> Iterator[Home]:
     """Open a node's state and directory."""
-    engine = open_store(settings.database)
+    engine = open_state(settings.database, settings.database_url_file)
     try:
         public = keys.read_pinned(settings.federation_public)
         yield Home(settings, engine, DirectoryFile(settings.directory, public, engine, time.time_ns))
     finally:
         engine.dispose()
+
+
+def prepare_database(folder: Path, owner_file: Path) -> str:
+    """Make or update the tables of a node, or of the steward, on a PostgreSQL server, and say which version they are.
+
+    Args:
+        folder: Its home.
+        owner_file: A file with the address, under the account that owns the tables.
+
+    Raises:
+        BadSettings: Its settings name no server.
+        StateUnusable: See `agency_node.store.prepare_state`.
+    """
+    steward = folder / "steward.toml"
+    settings = load_steward(steward) if steward.exists() else load(folder / "node.toml")
+    if settings.database_url_file is None:
+        raise BadSettings("database_url_file is not given", "A SQLite file is made by itself and needs no preparing.")
+    return prepare_state(owner_file, settings.database_url_file)
 
 
 def new_id() -> str:
@@ -403,9 +422,7 @@ def index_status(settings: NodeSettings) -> dict[str, Any]:
                     "fresh_until": rfc3339(until) if built is not None else "",
                 }
             )
-        beside = [settings.database.with_name(settings.database.name + end) for end in ("", "-wal")]
-        size = sum(file.stat().st_size for file in beside if file.exists())
-        return {"indexes": indexes, "bytes": size, "busy": busy}
+        return {"indexes": indexes, "bytes": size(at.engine), "busy": busy}
 
 
 class EpochInUse(Problem):
@@ -651,7 +668,7 @@ class PinnedDirectory:
 
     def __init__(self, settings: StewardSettings) -> None:
         """Open the state that remembers the highest version."""
-        self.engine = open_store(settings.database.with_suffix(".state"))
+        self.engine = open_state(settings.database.with_suffix(".state"), settings.database_url_file)
         public = keys.read_pinned(settings.federation_public)
         self._file = DirectoryFile(settings.directory, public, self.engine, time.time_ns)
 

@@ -28,7 +28,7 @@ from agency_node.directory import DirectoryFile
 from agency_node.mapping import Records, open_records
 from agency_node.rules import RulesInForce
 from agency_node.settings import NodeSettings, StewardSettings, load, load_steward
-from agency_node.store import open_store, writing
+from agency_node.store import open_state, writing
 
 PEER_S: Final = 3.0
 """Longest wait for a peer, seconds."""
@@ -137,7 +137,7 @@ def examine(settings: NodeSettings, now_ns: int) -> tuple[Row, ...]:
         now_ns: This machine's clock, nanoseconds since 1970.
     """
     done = _Round()
-    engine = done.look("own database", lambda: _database(settings.database))
+    engine = done.look("own database", lambda: _database(settings.database, settings.database_url_file))
     directory = done.look(
         "directory", lambda: _directory(settings.directory, settings.federation_public, engine(), now_ns)
     )
@@ -173,7 +173,9 @@ def examine_steward(settings: StewardSettings, now_ns: int) -> tuple[Row, ...]:
         now_ns: This machine's clock, nanoseconds since 1970.
     """
     done = _Round()
-    engine = done.look("own database", lambda: _database(settings.database.with_suffix(".state")))
+    engine = done.look(
+        "own database", lambda: _database(settings.database.with_suffix(".state"), settings.database_url_file)
+    )
     directory = done.look(
         "directory", lambda: _directory(settings.directory, settings.federation_public, engine(), now_ns)
     )
@@ -190,8 +192,8 @@ def examine_steward(settings: StewardSettings, now_ns: int) -> tuple[Row, ...]:
 # -- What lies here ---------------------------------------------------------------------------------------------------
 
 
-def _database(path: Path) -> tuple[str, Engine]:
-    engine = open_store(path)
+def _database(path: Path, url_file: Path | None) -> tuple[str, Engine]:
+    engine = open_state(path, url_file)
     try:
         # Taking the write lock needs a file and a disk that can be written; nothing is.
         with writing(engine):

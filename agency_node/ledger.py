@@ -20,14 +20,13 @@ from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from accord import checkpoint as notes
 from accord import merkle
 from accord.canonical import Json, encode, rfc3339
 from accord.checkpoint import Checkpoint
 from accord.reasons import Problem
-from agency_node.store import reading, writing
+from agency_node.store import reading, upsert, writing
 from agency_node.store.tables import node_entry, node_head, node_tile
 
 SALT_BYTES: Final = merkle.SALT_BYTES
@@ -202,7 +201,7 @@ def append(
     ]
     connection.execute(insert(node_entry), rows)
     for (level, index), hashes in changed.items():
-        tile = upsert(node_tile).values(level=level, idx=index, hashes=hashes)
+        tile = upsert(connection, node_tile).values(level=level, idx=index, hashes=hashes)
         connection.execute(tile.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": hashes}))
     new = {"size": size + len(records), "root": new_root}
     if size == 0:

@@ -12,9 +12,18 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from accord import directory
@@ -138,9 +147,12 @@ class StaffSettings(BaseModel):
 
 
 class _Settings(BaseSettings):
-    """What node and steward share: where trust and log lie.
+    """What node and steward share: where trust, state and log lie.
 
     Attributes:
+        database: SQLite file of its own state; made when absent.
+        database_url_file: A file that holds the address of a PostgreSQL database for its own state, in place of the
+            SQLite file; see `agency_node.store.postgresql`.
         federation: Name of the federation, for example `midshire`.
         directory: The signed directory.json.
         federation_public: The pinned federation public key, one line of URL-safe base64.
@@ -160,6 +172,8 @@ class _Settings(BaseSettings):
     )
 
     federation: str = Field(pattern=f"^{directory.FEDERATION}$")
+    database: Path
+    database_url_file: Path | None = None
     directory: Path = Path("directory.json")
     federation_public: Path = Path("federation.pub")
     ca: Path = Path("ca.pem")
@@ -180,6 +194,12 @@ class _Settings(BaseSettings):
         """The environment wins over the file, whose content is given as arguments; nothing else is read."""
         return (env_settings, init_settings)
 
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if self.database_url_file is not None and "database" in self.model_fields_set:
+            raise ValueError("name either database or database_url_file, not both")
+        return self
+
     @field_validator("metrics")
     @classmethod
     def _on_this_machine(cls, metrics: str | None) -> str | None:
@@ -189,13 +209,12 @@ class _Settings(BaseSettings):
 
 
 class NodeSettings(_Settings):
-    """What an agency node may be told, beside federation, directory, TLS files, metrics and log level.
+    """What an agency node may be told, beside federation, database, directory, TLS files, metrics and log level.
 
     Attributes:
         agency: Identifier of the agency.
         broker: Where the broker listens, host:port.
         steward: Where the steward listens, host:port.
-        database: SQLite file of the node's own state and ledger; made when absent.
         mapping: YAML file that binds questions to the agency's records.
         sealing_key: X25519 private key that opens questions, PEM.
         answer_key: Ed25519 private key that signs answers, PEM.
@@ -225,11 +244,10 @@ class NodeSettings(_Settings):
 
 
 class StewardSettings(_Settings):
-    """What the steward may be told, beside federation, directory, TLS files, metrics and log level.
+    """What the steward may be told, beside federation, database, directory, TLS files, metrics and log level.
 
     Attributes:
         listen: Where agencies call for keys, host:port.
-        database: SQLite file of quotas and of the ledger heads that agencies reported; made when absent.
         key_server_seed: 32 raw bytes from which the steward's key-server keys are derived.
         subject_seed: 32 raw bytes from which the subject-tag keys are derived; nobody else has them.
     """

@@ -8,10 +8,22 @@ addressed agency answered, 1 failed, 2 usage, 3 refused, 4 unavailable,
 
 import sys
 
-from agency_node.cli import agreement, ask, index, linkage, mapping, quickstart, records, trust
+from agency_node.cli import agreement, ask, database, index, linkage, mapping, quickstart, records, trust
 from agency_node.cli.app import app, failing
 
-__all__ = ["agreement", "app", "ask", "index", "linkage", "main", "mapping", "quickstart", "records", "trust"]
+__all__ = [
+    "agreement",
+    "app",
+    "ask",
+    "database",
+    "index",
+    "linkage",
+    "main",
+    "mapping",
+    "quickstart",
+    "records",
+    "trust",
+]
 
 
 def main() -> None:

@@ -239,8 +239,7 @@ def _list(found: Mapping[str, Any], as_json: bool) -> None:
         )
     out.print(table)
     out.print(
-        f"State file: {found['bytes'] / 1e6:,.1f} MB. "
-        + ("A job is at work." if found["busy"] else "No job is at work.")
+        f"State: {found['bytes'] / 1e6:,.1f} MB. " + ("A job is at work." if found["busy"] else "No job is at work.")
     )
 
 

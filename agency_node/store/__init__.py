@@ -17,6 +17,51 @@ Callers hold the transaction: every function takes the connection, so that what
 belongs together commits together.
 """
 
-from agency_node.store.database import StateUnusable, open_store, reading, writing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["StateUnusable", "open_store", "reading", "writing"]
+from sqlalchemy import Engine
+
+from agency_node.store.database import open_store, reading, size, upsert, writing
+from agency_node.store.failure import StateUnusable
+
+__all__ = ["StateUnusable", "open_state", "open_store", "prepare_state", "reading", "size", "upsert", "writing"]
+
+
+def open_state(file: Path, url_file: Path | None) -> Engine:
+    """Open the state where the settings say that it is.
+
+    Args:
+        file: The SQLite file, used where there is no address of a server.
+        url_file: The file with the address of a PostgreSQL database.
+
+    Raises:
+        StateUnusable: It cannot be used, or the driver for it is not installed.
+    """
+    if url_file is None:
+        return open_store(file)
+    with _driver():
+        from agency_node.store import postgresql
+    return postgresql.open_database(url_file)
+
+
+def prepare_state(owner_file: Path, url_file: Path) -> str:
+    """Prepare a PostgreSQL database, as `postgresql.prepare` says.
+
+    Raises:
+        StateUnusable: It cannot be prepared, or the driver for it is not installed.
+    """
+    with _driver():
+        from agency_node.store import postgresql
+    return postgresql.prepare(owner_file, url_file)
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise StateUnusable(
+            "the driver for PostgreSQL is not installed", "Install it: pip install 'accord-broker[postgresql]'."
+        ) from None

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from accord.reasons import Problem
+from agency_node.store.database import upsert
 from agency_node.store.tables import agreement_binding, withdrawn
 
 
@@ -57,7 +57,7 @@ def withdraw(connection: Connection, record_id: str, at_ns: int, evidence: bytes
     Returns:
         True when it was new.
     """
-    statement = upsert(withdrawn).values(record_id=record_id, at_ns=at_ns, evidence=evidence)
+    statement = upsert(connection, withdrawn).values(record_id=record_id, at_ns=at_ns, evidence=evidence)
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
@@ -76,7 +76,7 @@ def keep_binding(connection: Connection, binding: Binding) -> bool:
     Raises:
         AgreementExists: The number is taken by other bytes.
     """
-    statement = upsert(agreement_binding).values(
+    statement = upsert(connection, agreement_binding).values(
         record_id=binding.record_id, source=binding.source.value, binding=binding.binding, at_ns=binding.at_ns
     )
     if connection.execute(statement.on_conflict_do_nothing()).rowcount == 1:

@@ -15,11 +15,11 @@ from hmac import compare_digest
 from typing import ClassVar
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from accord.canonical import decode, encode
 from accord.reasons import Problem
 from agency_node.store.agreements import withdrawn_among
+from agency_node.store.database import upsert
 from agency_node.store.tables import answered, restored
 
 
@@ -136,7 +136,7 @@ def mark_restored(connection: Connection, at_ns: int) -> None:
     """Note that this file was put back from a copy, so that every warrant issued before `at_ns` is refused."""
     values = {"id": 1, "at_ns": at_ns}
     connection.execute(
-        upsert(restored).values(values).on_conflict_do_update(index_elements=["id"], set_={"at_ns": at_ns})
+        upsert(connection, restored).values(values).on_conflict_do_update(index_elements=["id"], set_={"at_ns": at_ns})
     )
 
 

@@ -1,8 +1,9 @@
-"""Open the state file, bring its tables up to date, and run transactions on it.
+"""Open the state, bring its tables up to date, and run transactions on it.
 
-Every commit is synced to the disk before it returns (write-ahead log with
-`synchronous=FULL`, https://www.sqlite.org/pragma.html#pragma_synchronous): an
-answer may leave only after its ledger entry is durable (T-AUD-2).
+Two engines, one set of statements. A SQLite file is the default and needs nothing beside it; a PostgreSQL server
+(`postgresql`) is for whoever has one that is looked after. On both, every commit is on the disk before it returns
+(SQLite: write-ahead log with `synchronous=FULL`, https://www.sqlite.org/pragma.html#pragma_synchronous): an answer may
+leave only after its ledger entry is durable (T-AUD-2). On both, one transaction writes at a time, over all processes.
 """
 
 import os
@@ -10,18 +11,22 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, RootTransaction, Table, create_engine, event, inspect
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from accord.reasons import Problem
+from agency_node.store.failure import StateUnusable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 NEWEST: Final = "0002"
-"""The last of them: a file that has it needs none."""
+"""The last of them: a database that has it needs none."""
 BUSY_S: Final = 30
-"""How long a transaction waits for another process's, in seconds."""
+"""How long a transaction on a file waits for another process's, in seconds."""
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
@@ -31,14 +36,10 @@ _PRAGMAS: Final = (
     # Deleted tokens and erased records are overwritten, not only unlinked.
     "PRAGMA secure_delete=ON",
 )
-_BEGIN: Final = "accord_begin"
+TELLS: Final = "accord_tells"
+"""Option of an engine: what turns its driver's errors into words without values; absent where they have none."""
+_WRITES: Final = "accord_writes"
 _FULL: Final = 2
-
-
-class StateUnusable(Problem):
-    """The node's own database cannot be opened, brought up to date, read or written."""
-
-    reason: ClassVar[str] = "STATE_UNUSABLE"
 
 
 def open_store(path: Path) -> Engine:
@@ -70,7 +71,7 @@ def open_store(path: Path) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     try:
-        _migrate(engine)
+        migrate(engine)
     except (StateUnusable, sqlite3.Error, DBAPIError) as error:
         engine.dispose()
         raise StateUnusable(f"cannot use {path}: {error}") from error
@@ -81,13 +82,14 @@ def open_store(path: Path) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that may write. Only one runs at a time over all processes; leaving it normally commits it.
 
-    The write lock is taken at the start (`BEGIN IMMEDIATE`, https://www.sqlite.org/lang_transaction.html), so what is
-    read inside cannot change before it is written back: this is what makes compare-and-set atomic.
+    The write lock is taken at the start (`BEGIN IMMEDIATE`, https://www.sqlite.org/lang_transaction.html; on a server
+    `postgresql.WRITE`), so what is read inside cannot change before it is written back: this is what makes
+    compare-and-set atomic.
 
     Raises:
-        StateUnusable: The database failed; nothing was committed.
+        StateUnusable: The database failed. Nothing was committed, unless the connection broke while committing.
     """
-    with _transaction(engine, "BEGIN IMMEDIATE") as connection:
+    with _transaction(engine, writes=True) as connection:
         yield connection
 
 
@@ -98,21 +100,63 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         StateUnusable: The database failed.
     """
-    with _transaction(engine, "BEGIN") as connection:
+    with _transaction(engine, writes=False) as connection:
         yield connection
 
 
+def upsert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """An INSERT that can say what to do when the row is there; both engines take the same words."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+def size(engine: Engine) -> int:
+    """Bytes that the state takes on the disk."""
+    if engine.dialect.name != "sqlite":
+        with reading(engine) as connection:
+            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+    files = (Path(f"{engine.url.database}{end}") for end in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 @contextmanager
-def _transaction(engine: Engine, begin: str) -> Iterator[Connection]:
+def failing(engine: Engine) -> Iterator[None]:
+    """Turn what SQLAlchemy raises into StateUnusable."""
     try:
-        with engine.connect().execution_options(**{_BEGIN: begin}) as connection, connection.begin():
-            yield connection
+        yield
     except DBAPIError as error:
         # The statement and its values stay out of the message: they may be about a person.
-        raise StateUnusable(f"the state database failed: {type(error.orig).__name__}: {error.orig}") from error
+        tells = engine.get_execution_options().get(TELLS)
+        said = f"{type(error.orig).__name__}: {error.orig}" if tells is None else tells(error.orig)
+        raise StateUnusable(f"the state database failed: {said}") from error
     except SQLAlchemyError as error:
         # No connection was free, or a value cannot be stored at all.
         raise StateUnusable(f"the state database failed: {type(error).__name__}") from error
+
+
+@contextmanager
+def _transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+    with failing(engine):
+        connection, transaction = _begun(engine, writes)
+        with connection, transaction:
+            yield connection
+
+
+def _begun(engine: Engine, writes: bool) -> tuple[Connection, RootTransaction]:
+    for again in (True, False):
+        connection = engine.connect().execution_options(**{_WRITES: writes})
+        try:
+            return connection, connection.begin()
+        except BaseException as error:
+            connection.close()
+            # A server that was restarted hung up on every connection kept open. Nothing was begun on this one, so a
+            # new one may try.
+            if not (again and isinstance(error, DBAPIError) and error.connection_invalidated):
+                raise
+    raise AssertionError("the second attempt returned or raised")
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -125,19 +169,29 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")
 
 
-def _version(connection: Connection) -> str | None:
-    """The last migration that a file has had; None for a new one."""
-    there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
-    found = None if there is None else connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+def writes(connection: Connection) -> bool:
+    """Whether the transaction that is being begun on a connection may write."""
+    return bool(connection.get_execution_options().get(_WRITES))
+
+
+def version(connection: Connection) -> str | None:
+    """The last migration that a database has had; None for a new one."""
+    there = inspect(connection).has_table("alembic_version")
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if there else None
     return None if found is None else str(found)
 
 
-def _migrate(engine: Engine) -> None:
+def migrate(engine: Engine) -> None:
+    """Run the migrations that a database lacks.
+
+    Raises:
+        StateUnusable: It was written by a later version of this program.
+    """
     with reading(engine) as connection:
-        if _version(connection) == NEWEST:
+        if version(connection) == NEWEST:
             return
     # Loading it takes as long as a whole question, and hardly ever is there anything to migrate.
     from alembic import command

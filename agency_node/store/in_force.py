@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from accord.reasons import Problem
+from agency_node.store.database import upsert
 from agency_node.store.tables import directory, policy_bundle
 
 
@@ -32,9 +32,8 @@ class DirectoryOlder(Problem):
 def keep_bundle(connection: Connection, bundle: BundleInForce, at_ns: int) -> None:
     """Put a policy bundle in force, in place of the one before."""
     values = {"revision": bundle.revision, "bundle": bundle.bundle, "at_ns": at_ns}
-    connection.execute(
-        upsert(policy_bundle).values(id=1, **values).on_conflict_do_update(index_elements=["id"], set_=values)
-    )
+    statement = upsert(connection, policy_bundle).values(id=1, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def bundle_in_force(connection: Connection) -> BundleInForce | None:
@@ -53,9 +52,8 @@ def keep_directory(connection: Connection, version: int, file: bytes) -> None:
     if there is not None and (there[0] > version or (there[0] == version and there[1] != file)):
         raise DirectoryOlder(f"version {version} was offered, version {there[0]} is in use")
     values = {"version": version, "file": file}
-    connection.execute(
-        upsert(directory).values(id=1, **values).on_conflict_do_update(index_elements=["id"], set_=values)
-    )
+    statement = upsert(connection, directory).values(id=1, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def directory_in_force(connection: Connection) -> tuple[int, bytes] | None:

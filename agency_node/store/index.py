@@ -8,7 +8,7 @@ removed is removed a few hundred people at a time, so that nobody else waits lon
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import ClassVar, Final
 from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, insert, select, update
 
 from accord.reasons import Problem
-from agency_node.store.database import StateUnusable, reading, writing
+from agency_node.store.database import reading, writing
+from agency_node.store.failure import StateUnusable
 from agency_node.store.tables import index_meta, index_record, index_token
 
 SLICE: Final = 500
-"""People looked up or removed in one statement; SQLite takes 32,766 binds (https://www.sqlite.org/limits.html)."""
+"""People looked up or removed in one statement; SQLite takes 32,766 binds (https://www.sqlite.org/limits.html), and
+PostgreSQL 65,535."""
 
 
 class IndexBusy(Problem):
@@ -114,13 +116,28 @@ def only_job(engine: Engine) -> Iterator[None]:
     """Keep every other index job of this node out, as long as the block lasts or this process lives.
 
     Two at once would take each other's people for gone. The lock is one of the kernel's, on a file beside the state
-    file, so nothing is left of it after a power cut (https://man7.org/linux/man-pages/man2/flock.2.html).
+    file, so nothing is left of it after a power cut (https://man7.org/linux/man-pages/man2/flock.2.html); or one of the
+    server's session, which ends with it. A server that restarts forgets it, so each write of a job looks whether
+    another has begun since (`_still_ours`).
 
     Raises:
         IndexBusy: There is one.
-        StateUnusable: The file beside the state file cannot be opened.
+        StateUnusable: The lock cannot be had.
     """
-    path = Path(f"{engine.url.database}.index-job")
+    if engine.dialect.name == "sqlite":
+        lock = _file_lock(Path(f"{engine.url.database}.index-job"))
+    else:
+        from agency_node.store import postgresql
+
+        lock = postgresql.session_lock(engine, postgresql.INDEX_JOB)
+    with lock as held:
+        if not held:
+            raise IndexBusy("another index job of this node is at work")
+        yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[bool]:
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
@@ -129,8 +146,9 @@ def only_job(engine: Engine) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise IndexBusy("another index job of this node is at work") from None
-        yield
+            yield False
+        else:
+            yield True
     finally:
         os.close(file)
 
@@ -145,7 +163,7 @@ def begin(connection: Connection, terms: Mapping[str, str], new_hash_key: bytes)
             insert(index_meta).values(**terms, state="building", hash_key=new_hash_key, watermark=0, people=0, passes=1)
         ).inserted_primary_key
         if made is None:
-            raise RuntimeError("SQLite gave no number to a new row")
+            raise RuntimeError("the database gave no number to a new row")
         return Opened(int(made[0]), new_hash_key, 1, expected, "")
     connection.execute(update(index_meta).where(index_meta.c.id == row.id).values(passes=row.passes + 1, watermark=0))
     return Opened(row.id, row.hash_key, row.passes + 1, expected, row.changed_to or "")
@@ -179,7 +197,12 @@ def held(connection: Connection, index_id: int) -> int:
 
 
 def mark(connection: Connection, index: Opened, person_ids: Sequence[str]) -> None:
-    """Say that this pass found these people as they were."""
+    """Say that this pass found these people as they were.
+
+    Raises:
+        IndexBusy: Another job has begun since, as whenever a job writes here.
+    """
+    _still_ours(connection, index)
     for some in _slices(person_ids):
         connection.execute(
             update(index_record)
@@ -190,6 +213,7 @@ def mark(connection: Connection, index: Opened, person_ids: Sequence[str]) -> No
 
 def put(connection: Connection, index: Opened, people: Sequence[Indexed]) -> None:
     """Put people into the index in place of what it had of them."""
+    _still_ours(connection, index)
     _remove(connection, index.index_id, [one.person_id for one in people])
     record_id = connection.execute(select(func.max(index_record.c.id))).scalar() or 0
     records: list[dict[str, object]] = []
@@ -223,6 +247,7 @@ def came_to(connection: Connection, index: Opened, people: int) -> None:
 
 def noted(connection: Connection, index: Opened, changed_to: str) -> None:
     """Keep the newest time of change that was read."""
+    _still_ours(connection, index)
     connection.execute(
         update(index_meta).where(index_meta.c.id == index.index_id).values(changed_to=changed_to or None)
     )
@@ -235,7 +260,7 @@ def remove_unseen(engine: Engine, index: Opened) -> int:
         How many they were.
     """
     mine = (index_record.c.index_id == index.index_id) & (index_record.c.seen != index.number)
-    return _remove_all(engine, index.index_id, mine)
+    return _remove_all(engine, index.index_id, mine, lambda connection: _still_ours(connection, index))
 
 
 def without_tokens(connection: Connection, index_id: int) -> int:
@@ -249,6 +274,7 @@ def without_tokens(connection: Connection, index_id: int) -> int:
 
 def finish(connection: Connection, index: Opened, people: int, statistics: str, changed_to: str, at_ns: int) -> None:
     """Make the index complete. Another one of its epoch names nobody from now on; see `clear`."""
+    _still_ours(connection, index)
     epoch = select(index_meta.c.epoch).where(index_meta.c.id == index.index_id).scalar_subquery()
     connection.execute(
         update(index_meta)
@@ -318,6 +344,13 @@ def listing(engine: Engine) -> list[Listed]:
 _TERMS: Final = ("epoch", "normaliser", "families", "key_servers")
 
 
+def _still_ours(connection: Connection, index: Opened) -> None:
+    passes = connection.execute(select(index_meta.c.passes).where(index_meta.c.id == index.index_id)).scalar()
+    if passes != index.number:
+        # Both would take each other's people for gone, which would be silence where somebody is known (T-LNK-5).
+        raise IndexBusy("another index job of this node has begun since")
+
+
 def _under(terms: Mapping[str, str]) -> ColumnElement[bool]:
     epoch, *others = (index_meta.c[name] == terms[name] for name in _TERMS)
     for one in others:
@@ -337,10 +370,16 @@ def _remove(connection: Connection, index_id: int, person_ids: Sequence[str]) ->
         )
 
 
-def _remove_all(engine: Engine, index_id: int, which: ColumnElement[bool]) -> int:
+def _remove_all(
+    engine: Engine,
+    index_id: int,
+    which: ColumnElement[bool],
+    check: Callable[[Connection], None] = lambda connection: None,
+) -> int:
     removed = 0
     while True:
         with writing(engine) as connection:
+            check(connection)
             some = connection.execute(select(index_record.c.person_id).where(which).distinct().limit(SLICE)).scalars()
             person_ids = some.all()
             _remove(connection, index_id, person_ids)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -16,11 +17,13 @@ from sqlalchemy import (
 )
 
 METADATA: Final = MetaData()
+LARGE: Final = BigInteger().with_variant(Integer, "sqlite")
+"""Positions and nanoseconds: 64 bits. SQLite gives so many to every INTEGER, and numbers rows of no other type."""
 
 node_entry: Final = Table(
     "node_entry",
     METADATA,
-    Column("idx", Integer, primary_key=True, autoincrement=False, comment="position in the tree, from 0"),
+    Column("idx", LARGE, primary_key=True, autoincrement=False, comment="position in the tree, from 0"),
     Column("entry", LargeBinary, nullable=False, comment="0x01 and the salted digest; survives erasure"),
     Column("salt", LargeBinary, comment="16 random bytes; null once erased"),
     Column("body", LargeBinary, comment="canonical JSON; null once erased"),
@@ -34,7 +37,7 @@ node_tile: Final = Table(
     "node_tile",
     METADATA,
     Column("level", Integer, primary_key=True, autoincrement=False),
-    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("idx", LARGE, primary_key=True, autoincrement=False),
     Column("hashes", LargeBinary, nullable=False, comment="at most 256 hashes of 32 bytes"),
 )
 """The tree over `node_entry` (C2SP tlog-tiles)."""
@@ -43,7 +46,7 @@ node_head: Final = Table(
     "node_head",
     METADATA,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
-    Column("size", Integer, nullable=False),
+    Column("size", LARGE, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", String, comment="newest signed checkpoint; may be of a smaller size"),
 )
@@ -58,7 +61,7 @@ answered: Final = Table(
     Column("statement_digest", LargeBinary, nullable=False, comment="32 bytes"),
     Column("agreements", String, nullable=False, comment="canonical JSON array of agreement numbers"),
     Column("answer", LargeBinary, nullable=False, comment="the signed answer, byte for byte"),
-    Column("expires_at_ns", Integer, nullable=False),
+    Column("expires_at_ns", LARGE, nullable=False),
     UniqueConstraint("agency", "query_id"),
     Index("answered_expires_at_ns", "expires_at_ns"),
 )
@@ -68,7 +71,7 @@ restored: Final = Table(
     "restored",
     METADATA,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
-    Column("at_ns", Integer, nullable=False),
+    Column("at_ns", LARGE, nullable=False),
 )
 """One row, when this file was last put back from a copy: older warrants may have been used since the copy was made."""
 
@@ -76,7 +79,7 @@ witness_head: Final = Table(
     "witness_head",
     METADATA,
     Column("origin", String, primary_key=True),
-    Column("size", Integer, nullable=False),
+    Column("size", LARGE, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", String, nullable=False),
 )
@@ -86,7 +89,7 @@ withdrawn: Final = Table(
     "withdrawn",
     METADATA,
     Column("record_id", String, primary_key=True, comment="number of the agreement"),
-    Column("at_ns", Integer, nullable=False),
+    Column("at_ns", LARGE, nullable=False),
     Column("evidence", LargeBinary, nullable=False, comment="the signed withdrawal as received"),
 )
 """Agreements that the family has withdrawn. Rows are never removed."""
@@ -97,7 +100,7 @@ agreement_binding: Final = Table(
     Column("record_id", String, primary_key=True),
     Column("source", String, CheckConstraint("source in ('captured', 'delivered')"), nullable=False),
     Column("binding", LargeBinary, nullable=False, comment="opaque here; sealed or signed by those who made it"),
-    Column("at_ns", Integer, nullable=False),
+    Column("at_ns", LARGE, nullable=False),
 )
 """What this agency needs in order to ask or answer under an agreement."""
 
@@ -107,7 +110,7 @@ policy_bundle: Final = Table(
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     Column("revision", String, nullable=False),
     Column("bundle", LargeBinary, nullable=False),
-    Column("at_ns", Integer, nullable=False),
+    Column("at_ns", LARGE, nullable=False),
 )
 """One row: the signed bundle in force."""
 
@@ -130,7 +133,7 @@ index_meta: Final = Table(
     Column("key_servers", String, nullable=False, comment="digest of both key servers' public keys, hexadecimal"),
     Column("state", String, CheckConstraint("state in ('building', 'complete')"), nullable=False),
     Column("hash_key", LargeBinary, nullable=False, comment="32 bytes; keys the hashes of rows and of values"),
-    Column("built_at_ns", Integer, comment="when the records of the newest full pass were begun to be read"),
+    Column("built_at_ns", LARGE, comment="when the records of the newest full pass were begun to be read"),
     Column("watermark", Integer, nullable=False, comment="rows read by the pass under way, or by the last one"),
     Column("people", Integer, nullable=False, comment="people indexed by the newest full pass"),
     Column("statistics", String, comment="what scoring needs, as JSON"),
@@ -143,7 +146,7 @@ index_meta: Final = Table(
 index_record: Final = Table(
     "index_record",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", LARGE, primary_key=True),
     Column("index_id", Integer, ForeignKey("index_meta.id", ondelete="CASCADE"), nullable=False),
     Column("person_id", String, nullable=False, comment="the agency's own record number"),
     Column("entry", Integer, nullable=False, comment="0 for the record as it stands; more for earlier names"),
@@ -157,7 +160,7 @@ index_token: Final = Table(
     "index_token",
     METADATA,
     Column("tag", LargeBinary, primary_key=True, comment="12 bytes"),
-    Column("record_id", Integer, ForeignKey("index_record.id", ondelete="CASCADE"), primary_key=True),
+    Column("record_id", LARGE, ForeignKey("index_record.id", ondelete="CASCADE"), primary_key=True),
     Column("family", Integer, nullable=False, comment="position in accord.identity.FAMILIES"),
     Column("token", LargeBinary, nullable=False, comment="64 bytes"),
     Index("index_token_record_id", "record_id"),
