@@ -28,7 +28,7 @@ from accord.v1 import (
     keys_pb2_grpc,
     node_pb2_grpc,
 )
-from broker import bundle_server, decide, events, keys, keyserver, metrics, service, tls
+from broker import decide, events, keys, keyserver, metrics, service, tls
 from broker.admission import Limits, Room
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
@@ -254,6 +254,18 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
         log.info(Event.SERVICE_STOPPED, cause="asked")
 
 
+def _room(settings: BrokerSettings) -> Room:
+    """As many questions as settings say; none waits so long that it could not be answered by its deadline."""
+    limits = Limits(
+        at_once=settings.questions_at_once,
+        agency_at_once=settings.agency_at_once,
+        waiting=settings.questions_waiting,
+        agency_waiting=settings.agency_waiting,
+    )
+    needed_s = settings.node_deadline_ms / 1000
+    return Room(limits, settings.ask_deadline_ms / 1000 - needed_s, needed_s)
+
+
 def _told(asked: Asked, released: Released, seconds: float) -> None:
     core = asked.statement.core
     answered = sum(row.delivery == "ANSWERED" for row in released.rows)
@@ -274,18 +286,6 @@ def _told(asked: Asked, released: Released, seconds: float) -> None:
     else:
         log.info(
             Event.QUESTION_RELEASED,
-def _room(settings: BrokerSettings) -> Room:
-    """As many questions as settings say; none waits so long that it could not be answered by its deadline."""
-    limits = Limits(
-        at_once=settings.questions_at_once,
-        agency_at_once=settings.agency_at_once,
-        waiting=settings.questions_waiting,
-        agency_waiting=settings.agency_waiting,
-    )
-    needed_s = settings.node_deadline_ms / 1000
-    return Room(limits, settings.ask_deadline_ms / 1000 - needed_s, needed_s)
-
-
             query_id=core.query_id,
             caller_agency=core.agency,
             question=core.question,

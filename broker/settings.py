@@ -82,16 +82,16 @@ class BrokerSettings(BaseSettings):
         policy_bundle: The signed policy bundle in force.
         ask_deadline_ms: Longest time for one question, milliseconds, 100 to 30,000.
         node_deadline_ms: Longest time one node is given, milliseconds, 50 to 29,000; below ask_deadline_ms.
-        metrics: Loopback host:port for health and metrics; none when absent.
-        log_level: Least level that is logged.
-    """
-
-    model_config = SettingsConfigDict(
         questions_at_once: Most questions in work, 1 to 512; a node that is slow holds some of them till its deadline.
         agency_at_once: Most of them that one agency asked, so that it cannot take them all.
         questions_waiting: Most questions that wait for one of those to end, 0 to 4,096. They wait no longer than
             ask_deadline_ms leaves beside node_deadline_ms; more are turned away at once and told when to come again.
         agency_waiting: Most of them that one agency asked, 0 to 64.
+        metrics: Loopback host:port for health and metrics; none when absent.
+        log_level: Least level that is logged.
+    """
+
+    model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
@@ -115,6 +115,10 @@ class BrokerSettings(BaseSettings):
     policy_bundle: Path = Path("policy.tar.gz")
     ask_deadline_ms: int = Field(default=2_000, ge=100, le=30_000)
     node_deadline_ms: int = Field(default=1_500, ge=50, le=29_000)
+    questions_at_once: int = Field(default=64, ge=1, le=512)
+    agency_at_once: int = Field(default=32, ge=1, le=64)
+    questions_waiting: int = Field(default=256, ge=0, le=4_096)
+    agency_waiting: int = Field(default=32, ge=0, le=64)
     metrics: Endpoint | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -123,10 +127,6 @@ class BrokerSettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-    questions_at_once: int = Field(default=64, ge=1, le=512)
-    agency_at_once: int = Field(default=32, ge=1, le=64)
-    questions_waiting: int = Field(default=256, ge=0, le=4_096)
-    agency_waiting: int = Field(default=32, ge=0, le=64)
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
