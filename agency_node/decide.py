@@ -20,7 +20,7 @@ from accord import canonical, catalogue
 from accord.bundle import Bundle
 from accord.catalogue import Catalogue
 from accord.statement import Core
-from agency_node.engines import Engine, PolicyError, PolicyUnavailable
+from agency_node.engines import Engine, PolicyError, PolicyOtherRevision
 
 ENTRYPOINT: Final = "accord.node.decision"
 DATA: Final = "accord/data/data.json"
@@ -313,7 +313,7 @@ async def decide(rules: Rules, document: bytes, node: str) -> Word:
         return Word(False, ((INPUT_INVALID, ""),), "none", rules.revision, digest, "none", 0)
     evaluation = await rules.engine.decide(ENTRYPOINT, document)
     if evaluation.revision != rules.revision:
-        raise PolicyUnavailable("the engine answered for other rules")
+        raise PolicyOtherRevision("the engine answered for other rules")
     if not rules.decision_schema.is_valid(evaluation.result):
         raise PolicyError("what the rules gave is no decision")
     by_target = evaluation.result["by_target"]

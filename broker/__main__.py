@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from grpc_health.v1._async import HealthServicer
 
 from accord import bundle as bundles
 from accord import catalogue
+from accord.bundle import Bundle
 from accord.clock import Clock
 from accord.reasons import Problem
 from accord.v1 import (
@@ -28,13 +30,15 @@ from accord.v1 import (
     keys_pb2_grpc,
     node_pb2_grpc,
 )
-from broker import decide, events, keys, keyserver, metrics, service, tls
+from broker import bundle_server, decide, events, keys, keyserver, metrics, service, tls
 from broker.admission import Limits, Room
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
 from broker.decide import Decider, Facts, Rules
 from broker.directory import DirectoryFile
 from broker.dispatch import Dispatcher
+from broker.engines import Engine
+from broker.engines.opa import OpaServer
 from broker.engines.regorus import Regorus
 from broker.events import Event, log
 from broker.gate import Gate
@@ -91,8 +95,20 @@ class Policy:
     rules: Rules
 
 
-def load_policy(path: Path, directory: DirectoryFile) -> Policy:
+def engine_of(settings: BrokerSettings) -> Callable[[Bundle], Engine]:
+    """What makes the one engine that settings name."""
+    if settings.opa_url is None:
+        return Regorus
+    return functools.partial(OpaServer, url=settings.opa_url)
+
+
+def load_policy(path: Path, directory: DirectoryFile, engine: Callable[[Bundle], Engine] = Regorus) -> Policy:
     """Read, verify and load a policy bundle.
+
+    Args:
+        path: The file.
+        directory: Whose policy keys count.
+        engine: Makes the engine that decides by it.
 
     Raises:
         BadBundle: It is not signed by a policy key that the directory lists, or not whole.
@@ -100,7 +116,7 @@ def load_policy(path: Path, directory: DirectoryFile) -> Policy:
     """
     data = keys.read(path)
     opened = bundles.open_bundle(data, directory.current().broker.policy_public_keys())
-    rules = decide.load(opened, Regorus)
+    rules = decide.load(opened, engine)
     return Policy(data, opened.revision, opened.files[catalogue.PATH], rules.catalogue.digest, rules)
 
 
@@ -151,7 +167,7 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
     clock = Clock(wall, time.monotonic_ns)
     directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), clock.now_ns)
     federation = directory.current().federation
-    policy = load_policy(settings.policy_bundle, directory)
+    policy = load_policy(settings.policy_bundle, directory, engine_of(settings))
     store = open_store(settings.database)
     origin = directory.current().broker.ledger_origin
     sequencer = Sequencer(Writer(store, origin, keys.read_ed25519(settings.ledger_key)))
@@ -232,6 +248,9 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
     await server.start()
     if settings.metrics is not None:
         metrics.serve(settings.metrics)
+    around = contextlib.AsyncExitStack()
+    if settings.policy_listen is not None:
+        await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
     watching = asyncio.create_task(_watch(health, sequencer, policy))
     holding = asyncio.create_task(_hold_clock(clock, sequencer))
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
@@ -245,6 +264,7 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
         yield address
     finally:
         watching.cancel()
+        await around.aclose()
         holding.cancel()
         await server.stop(grace=2.0)
         await sequencer.stop()

@@ -21,7 +21,7 @@ from accord import canonical, catalogue
 from accord.bundle import Bundle
 from accord.catalogue import Catalogue
 from accord.statement import BrokerPart, Core, Target
-from broker.engines import Engine, PolicyError, PolicyUnavailable
+from broker.engines import Engine, PolicyError, PolicyOtherRevision
 from broker.stages import Asked, Decision, Denial, Permit, Refusal, TargetDecision, User
 
 ENTRYPOINT: Final = "accord.query.decision"
@@ -315,7 +315,7 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
         return _invalid(rules, gateways, document, decision_id)
     evaluation = await rules.engine.decide(ENTRYPOINT, document)
     if evaluation.revision != rules.revision:
-        raise PolicyUnavailable("the engine answered for other rules")
+        raise PolicyOtherRevision("the engine answered for other rules")
     if not rules.decision_schema.is_valid(evaluation.result):
         raise PolicyError("what the rules gave is no decision")
     by_target = evaluation.result["by_target"]

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from accord import directory
 from accord.reasons import REASONS, Problem
+from broker import engines
 
 PREFIX: Final = "ACCORD_"
 ELSEWHERE: Final = frozenset({"ACCORD_HOME", "ACCORD_CI", "ACCORD_SETTINGS"})
@@ -80,6 +81,10 @@ class BrokerSettings(BaseSettings):
         policy_key_id: Which of the directory's policy keys that is.
         key_server_seed: 32 raw bytes from which the broker's key-server keys are derived.
         policy_bundle: The signed policy bundle in force.
+        policy_engine: `embedded` decides inside the broker, `opa` on the Open Policy Agent server at opa_url; there is
+            no falling back from one to the other.
+        opa_url: That server, on this machine only: `http://127.0.0.1:8181` or `unix:///run/accord/opa.sock`.
+        policy_listen: Loopback host:port where that server fetches the signed policy bundle; none when absent.
         ask_deadline_ms: Longest time for one question, milliseconds, 100 to 30,000.
         node_deadline_ms: Longest time one node is given, milliseconds, 50 to 29,000; below ask_deadline_ms.
         questions_at_once: Most questions in work, 1 to 512; a node that is slow holds some of them till its deadline.
@@ -113,6 +118,9 @@ class BrokerSettings(BaseSettings):
     policy_key_id: str = Field(default="policy-1", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     key_server_seed: Path = Path("key-server.seed")
     policy_bundle: Path = Path("policy.tar.gz")
+    policy_engine: Literal["embedded", "opa"] = "embedded"
+    opa_url: str | None = Field(default=None, pattern=f"^(?:{engines.SERVER})$")
+    policy_listen: Endpoint | None = None
     ask_deadline_ms: int = Field(default=2_000, ge=100, le=30_000)
     node_deadline_ms: int = Field(default=1_500, ge=50, le=29_000)
     questions_at_once: int = Field(default=64, ge=1, le=512)
@@ -142,6 +150,10 @@ class BrokerSettings(BaseSettings):
             )
         if self.metrics is not None and not _LOOPBACK.fullmatch(self.metrics):
             raise ValueError("metrics must be on this machine only: 127.0.0.1, [::1] or localhost")
+        if self.policy_listen is not None and not _LOOPBACK.fullmatch(self.policy_listen):
+            raise ValueError("policy_listen must be on this machine only: 127.0.0.1, [::1] or localhost")
+        if (self.policy_engine == "opa") != (self.opa_url is not None):
+            raise ValueError('policy_engine = "opa" and opa_url go together: give both or neither')
         return self
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import regorus
 
 from accord.bundle import Bundle
-from agency_node.engines import Evaluation, PolicyError, PolicyUnavailable, PolicyUndefined
+from agency_node.engines import Evaluation, PolicyError, PolicyLate, PolicyUnavailable, PolicyUndefined
 
 NAME: Final = f"regorus {version('gordon-to-regorus')}"
 
@@ -98,7 +98,7 @@ class Regorus:
         try:
             text, elapsed_us = await asyncio.wait_for(outcome, self._timeout_s)
         except TimeoutError as error:
-            raise PolicyUnavailable("the engine did not answer in time") from error
+            raise PolicyLate("the engine did not answer in time") from error
         return Evaluation(_result(text), self._revision, NAME, elapsed_us)
 
     def close(self) -> None:

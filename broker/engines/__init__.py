@@ -7,15 +7,30 @@ because an engine failed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from accord.reasons import Problem
 
+SERVER: Final = r"http://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):[1-9]\d{0,4}|unix:///[A-Za-z0-9_./-]{1,100}"
+"""Where an engine that is a server may be: on this machine, by port or by socket, so that nobody listens between."""
+
 
 class PolicyUnavailable(Problem):
-    """The engine did not answer in time, is overloaded, or answered for other rules."""
+    """The engine is gone, overloaded, or gave no word that counts."""
 
     reason = "POLICY_UNAVAILABLE"
+
+
+class PolicyLate(PolicyUnavailable):
+    """The engine did not answer in time."""
+
+    reason = "POLICY_LATE"
+
+
+class PolicyOtherRevision(PolicyUnavailable):
+    """The engine answered for other rules than those in force here."""
+
+    reason = "POLICY_OTHER_REVISION"
 
 
 class PolicyUndefined(Problem):
@@ -30,6 +45,12 @@ class PolicyError(Problem):
     reason = "POLICY_ERROR"
 
 
+class PolicyUnreadable(PolicyError):
+    """What came back from the engine cannot be read."""
+
+    reason = "POLICY_UNREADABLE"
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What an engine says.
@@ -39,12 +60,14 @@ class Evaluation:
         revision: Revision of the bundle that it was made under.
         engine: Name and version of the engine.
         elapsed_us: Time it took, microseconds.
+        decision_id: The engine's own number for it; empty when it gives none.
     """
 
     result: Mapping[str, Any]
     revision: str
     engine: str
     elapsed_us: int
+    decision_id: str = ""
 
 
 class Engine(Protocol):
@@ -54,7 +77,7 @@ class Engine(Protocol):
         """Evaluate `data.<entrypoint>` over one input document.
 
         Raises:
-            PolicyUnavailable: Too slow, too busy, or gone.
+            PolicyUnavailable: Too slow, too busy, gone, or with other rules.
             PolicyUndefined: There is no decision.
             PolicyError: It failed.
         """

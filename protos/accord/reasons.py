@@ -126,6 +126,21 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The rules could not be consulted, so nothing was asked",
         "Try again shortly; if it lasts, the operator must look at the policy engine.",
     ),
+    "POLICY_LATE": Reason(
+        UNAVAILABLE,
+        "The rules could not be consulted in time, so nothing was asked",
+        "Try again shortly; if it lasts, the operator must look at the policy engine.",
+    ),
+    "POLICY_OTHER_REVISION": Reason(
+        UNAVAILABLE,
+        "The policy engine holds other rules than those in force, so nothing was asked",
+        "Try again in a minute; if it lasts, the operator must look at how the policy engine gets its rules.",
+    ),
+    "POLICY_UNREADABLE": Reason(
+        UNAVAILABLE,
+        "The policy engine's answer could not be read, so nothing was asked",
+        "The operator must look at the policy engine.",
+    ),
     "POLICY_UNDEFINED": Reason(
         UNAVAILABLE,
         "The rules gave no decision, so nothing was asked",
