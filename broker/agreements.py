@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from accord import agreement as contract
 from accord.agreement import Agreement, Withdrawal
@@ -190,26 +189,23 @@ class Agreements:
             LedgerUnavailable: The store cannot be read.
         """
         now_ns = self._now_ns()
-        try:
-            with self._store.reader.connect() as connection:
-                found = state.agreements_with(connection, tags, user.agency, FOUND_MOST)
-            return [(_signed(one), state_at(one, now_ns), self._receipted(one.given_index)) for one in found]
-        except SQLAlchemyError as error:
-            raise LedgerUnavailable("the agreements cannot be read") from error
+        with self._store.reading() as connection:
+            found = state.agreements_with(connection, tags, user.agency, FOUND_MOST)
+        return [(_signed(one), state_at(one, now_ns), self._receipted(one.given_index)) for one in found]
 
     async def scope(self, record_id: str) -> frozenset[str]:
         """The agencies that are party to an agreement; empty when there is none."""
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return state.parties(connection, record_id)
 
     async def pending(self, agency: str) -> list[tuple[str, bytes]]:
         """Deliveries the agency has not had yet: record identifier and sealed bytes, oldest first."""
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return list(state.pending(connection, agency, self._now_ns()))
 
     async def withdrawn(self, agency: str) -> list[tuple[common_pb2.Signed, common_pb2.Receipted]]:
         """Every withdrawal of an agreement to which the agency is a party and that would still be valid, in order."""
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             found = state.withdrawn(connection, agency, self._now_ns())
         return [
             (
@@ -249,12 +245,9 @@ class Agreements:
         """
         part = asked.statement.broker_part
         record_ids = {one.record_id for one in part.agreements}
-        try:
-            with self._store.reader.connect() as connection:
-                found = state.agreements(connection, record_ids)
-                tags = state.tags_of(connection, record_ids)
-        except SQLAlchemyError as error:
-            raise LedgerUnavailable("the agreements cannot be read") from error
+        with self._store.reading() as connection:
+            found = state.agreements(connection, record_ids)
+            tags = state.tags_of(connection, record_ids)
         return [
             _policy_form(found[one.record_id], one.subject_ref, asked.at_ns)
             for one in part.agreements
@@ -262,7 +255,7 @@ class Agreements:
         ]
 
     def _one(self, record_id: str) -> StoredAgreement:
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             found = state.agreements(connection, [record_id])
         if record_id not in found:
             raise AgreementUnknown(f"there is no agreement {record_id}")
@@ -270,7 +263,7 @@ class Agreements:
 
     def _receipted(self, index: int) -> common_pb2.Receipted:
         head = self._sequencer.head
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             body, text = tree.receipted(connection, self._tiles, head.size, head.note, index)
         return common_pb2.Receipted(record=body, receipt=text)
 

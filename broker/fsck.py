@@ -26,7 +26,7 @@ from accord.checkpoint import BadCheckpoint
 from broker.ledger import decode_rows
 from broker.release import any_of
 from broker.store import Store, tree
-from broker.store.tables import AGREEMENT, COSIGNATURE, LEDGER_TILE, QUESTION
+from broker.store.tables import AGREEMENT, COSIGNATURE, LEDGER_EDGE, LEDGER_TILE, QUESTION
 from broker.store.tree import StoredEntry
 
 PAGE: Final = 2_048
@@ -396,6 +396,7 @@ def _check_tiles(connection: Connection, check: _Check, total: int) -> None:
                     None, f"tile {level}/{idx} does not fit the tiles below it, over the entries from {covered}"
                 )
     stored_tiles = connection.execute(select(func.count()).select_from(LEDGER_TILE)).scalar_one()
+    stored_tiles += connection.execute(select(func.count()).where(LEDGER_EDGE.c.hashes != b"")).scalar_one()
     if stored_tiles > len(widths):
         check.wrong(None, f"there are {stored_tiles - len(widths)} tiles more than {total} entries need")
 

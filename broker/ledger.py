@@ -28,8 +28,6 @@ from typing import Final
 
 import uuid_utils
 from sqlalchemy import Connection
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from accord import checkpoint as notes
 from accord import merkle
@@ -48,7 +46,6 @@ from broker.stages import (
     Decision,
     Denial,
     InProgress,
-    LedgerUnavailable,
     NotYourQuestion,
     Opened,
     Permit,
@@ -59,7 +56,6 @@ from broker.stages import (
     Row,
 )
 from broker.store import Store, state, tree
-from broker.store.tables import COSIGNATURE
 
 RELEASED: Final = "RELEASED"
 ABANDONED: Final = "ABANDONED"
@@ -73,8 +69,6 @@ SUBJECT_WINDOW_DAYS: Final = 30
 
 ABANDON_BATCH: Final = 500
 """Questions abandoned in one transaction at the start."""
-
-_COSIGNED = sqlite.insert(COSIGNATURE).on_conflict_do_nothing()
 
 
 class AgreementWithdrawn(Problem):
@@ -121,7 +115,7 @@ class QuestionLedger:
         Raises:
             LedgerUnavailable: They could not be recorded.
         """
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             left = state.still_open(connection)
         at_ns = self._now_ns()
         for start in range(0, len(left), ABANDON_BATCH):
@@ -151,7 +145,7 @@ class QuestionLedger:
         Raises:
             LedgerUnavailable: It could not be recorded.
         """
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             current = state.in_force(connection)
         if current is not None and (current.revision, current.catalogue) == (revision, catalogue):
             return
@@ -172,15 +166,12 @@ class QuestionLedger:
         Raises:
             LedgerUnavailable: The store cannot be read.
         """
-        try:
-            with self._store.reader.connect() as connection:
-                today = state.subjects_today(connection, asked.user.token, asked.at_ns)
-                touched = [
-                    state.askings(connection, tags, asked.at_ns, SUBJECT_WINDOW_DAYS)
-                    for tags in asked.statement.broker_part.subject_tags.values()
-                ]
-        except SQLAlchemyError as error:
-            raise LedgerUnavailable("the budgets cannot be read") from error
+        with self._store.reading() as connection:
+            today = state.subjects_today(connection, asked.user.token, asked.at_ns)
+            touched = [
+                state.askings(connection, tags, asked.at_ns, SUBJECT_WINDOW_DAYS)
+                for tags in asked.statement.broker_part.subject_tags.values()
+            ]
         return today, max(touched, default=0)
 
     async def stored(self, asked: Asked) -> Released | None:
@@ -193,17 +184,14 @@ class QuestionLedger:
             LedgerUnavailable: The store cannot be read.
         """
         query_id = asked.statement.core.query_id
-        try:
-            with self._store.reader.connect() as connection:
-                found = state.question(connection, query_id)
-                if found is None:
-                    return None
-                _check_same(found, asked)
-                if found.closed_index is None:
-                    raise InProgress(f"question {query_id} is still being asked")
-                closing = tree.entries(connection, found.closed_index, found.closed_index + 1)
-        except SQLAlchemyError as error:
-            raise LedgerUnavailable("the question cannot be read") from error
+        with self._store.reading() as connection:
+            found = state.question(connection, query_id)
+            if found is None:
+                return None
+            _check_same(found, asked)
+            if found.closed_index is None:
+                raise InProgress(f"question {query_id} is still being asked")
+            closing = tree.entries(connection, found.closed_index, found.closed_index + 1)
         if found.response is None:
             raise QueryIdReused(f"question {query_id} was {found.closed_kind} without an answer")
         body = closing[0].body if closing else b""
@@ -236,7 +224,7 @@ class QuestionLedger:
             # What was put together then holds an answer that may not be given today, and cannot be taken apart.
             word = CANNOT_SAY
         relied_on = _relied_on(decision)
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             found = state.question(connection, stored.query_id)
         if found is not None and any(row.delivery == ANSWERED for row in rows):
             # What it rested on then must still stand: a replay never moves an answer to another ground.
@@ -443,7 +431,7 @@ class LedgerReading:
     def checkpoint(self) -> str:
         """The newest checkpoint with the cosignatures it has so far."""
         head = self._sequencer.head
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             lines = tree.cosignatures(connection, head.size)
         return notes.with_cosignatures(head.note, lines) if lines else head.note
 
@@ -452,7 +440,7 @@ class LedgerReading:
         head = self._sequencer.head
         if size == head.size:
             return head.note
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return tree.note(connection, size)
 
     def head_from(self, size: int) -> node_pb2.Head:
@@ -478,7 +466,7 @@ class LedgerReading:
             ValueError: The sizes are out of order, or larger than what was published.
         """
         self._check_published(new)
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return merkle.consistency_proof(old, new, self._tiles.at(new, tree.reader(connection)))
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
@@ -488,13 +476,13 @@ class LedgerReading:
             ValueError: There is no such entry in it, or it is larger than what was published.
         """
         self._check_published(size)
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return merkle.inclusion_proof(index, size, self._tiles.at(size, tree.reader(connection)))
 
     def entries(self, start: int, limit: int) -> list[audit_pb2.Entry]:
         """Published entries from `start` on, at most `limit`."""
         end = min(start + min(limit, ENTRIES_MOST), self._sequencer.head.size)
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             found = tree.entries(connection, start, end)
         return [audit_pb2.Entry(index=one.index, salt=one.salt, body=one.body, entry=one.entry) for one in found]
 
@@ -505,7 +493,7 @@ class LedgerReading:
             ValueError: There is no such entry, or it was erased.
         """
         head = self._sequencer.head
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return tree.receipted(connection, self._tiles, head.size, head.note, index)
 
     async def cosigned(self, agency: str, size: int, line: str) -> None:
@@ -515,10 +503,10 @@ class LedgerReading:
             LedgerUnavailable: It could not be stored.
             ValueError: The line holds no time.
         """
-        row = {"size": size, "witness": f"{self._federation}/{agency}", "line": line, "time_s": _cosigned_at_s(line)}
+        witness, time_s = f"{self._federation}/{agency}", _cosigned_at_s(line)
 
         def write(connection: Connection, _: tuple[int, ...]) -> None:
-            connection.execute(_COSIGNED, row)
+            tree.cosign(connection, size=size, witness=witness, line=line, time_s=time_s)
 
         await self._sequencer.append(Batch((), write=write))
 
@@ -527,7 +515,7 @@ class LedgerReading:
         head = self._sequencer.head
         if size > head.size:
             return True
-        with self._store.reader.connect() as connection:
+        with self._store.reading() as connection:
             return merkle.tree_root(size, self._tiles.at(max(size, 1), tree.reader(connection))) != root
 
     def _check_published(self, size: int) -> None:

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
@@ -28,7 +29,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, bindparam, insert, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 from accord import checkpoint, merkle, receipt
 from accord.canonical import MAX_BYTES, NotCanonical, encode, rfc3339
@@ -38,7 +39,7 @@ from accord.reasons import Problem
 from broker.stages import LedgerUnavailable, RateLimited
 from broker.store import Store, tree
 from broker.store.prepared import Prepared
-from broker.store.tables import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE
+from broker.store.tables import LEDGER_EDGE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_NOTE, LEDGER_TILE
 
 QUEUE_BATCHES: Final = 1_024
 """Most batches that wait; more are turned away at once."""
@@ -53,12 +54,16 @@ Write = Callable[[Connection, tuple[int, ...]], None]
 """Changes state beside the entries, whose indices it is given. Whatever it raises fails the group."""
 
 _ENTRY = Prepared(insert(LEDGER_ENTRY))
-_HEAD = Prepared(insert(LEDGER_HEAD).values(size=bindparam("size"), root=bindparam("root")))
-_NEW_TILE = sqlite.insert(LEDGER_TILE)
-_TILE = Prepared(
-    _NEW_TILE.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": _NEW_TILE.excluded.hashes})
+_HEAD = Prepared(insert(LEDGER_HEAD))
+_NOTE = Prepared(insert(LEDGER_NOTE))
+_TILE = Prepared(insert(LEDGER_TILE))
+_EDGE = Prepared(
+    update(LEDGER_EDGE)
+    .where(LEDGER_EDGE.c.level == bindparam("of_level"))
+    .values(idx=bindparam("at_idx"), hashes=bindparam("now"))
 )
-_NOTE = Prepared(update(LEDGER_HEAD).where(LEDGER_HEAD.c.size == bindparam("of_size")).values(note=bindparam("signed")))
+_SAME = Prepared(update(LEDGER_EDGE).values(idx=LEDGER_EDGE.c.idx).where(LEDGER_EDGE.c.level == bindparam("of_level")))
+_FULL: Final = merkle.TILE_WIDTH * merkle.HASH_BYTES
 
 
 class LedgerDamaged(Problem):
@@ -254,7 +259,7 @@ class Writer:
     def close(self) -> None:
         """Store the last signed note, if the disk lets us; it would be made again at the next start."""
         if self._unsaved is not None and self._sound:
-            with self._engine.begin() as connection:
+            with contextlib.suppress(SQLAlchemyError, Problem), self._engine.begin() as connection:
                 self._save_note(connection)
 
     def _commit(self, group: Sequence[Batch]) -> list[Appended | Problem]:
@@ -285,10 +290,7 @@ class Writer:
                 changed = merkle.append(start, [merkle.leaf_hash(entry) for entry in entries], read)
                 root = merkle.tree_root(size, merkle.overlay(changed, read), memo)
                 self._insert(connection, start, accepted, salts, entries)
-                _TILE.many(
-                    connection,
-                    [{"level": key[0], "idx": key[1], "hashes": hashes} for key, hashes in changed.items()],
-                )
+                _put_tiles(connection, changed)
                 self._save_note(connection)
                 _HEAD.run(connection, size=size, root=root)
             # Inclusion proofs read tiles, so they are made here; nothing leaves before the commit below.
@@ -354,7 +356,7 @@ class Writer:
 
     def _save_note(self, connection: Connection) -> None:
         if self._unsaved is not None:
-            _NOTE.run(connection, of_size=self._unsaved.size, signed=self._unsaved.note)
+            _NOTE.run(connection, size=self._unsaved.size, note=self._unsaved.note)
 
     def _sign(self, size: int, root: bytes) -> str:
         return checkpoint.sign(Checkpoint(self._origin, size, root), self._private)
@@ -452,7 +454,7 @@ class Sequencer:
         Raises:
             LedgerUnavailable: It does not.
         """
-        await self.append(Batch((), write=_rewrite_head))
+        await self.append(Batch((), write=_rewrite_edge))
 
     def _run(self) -> None:
         loop = self._loop
@@ -492,7 +494,18 @@ def _resolve(group: Sequence[_Waiting], outcomes: Sequence[Appended | Problem]) 
             waiting.future.set_exception(outcome)
 
 
-def _rewrite_head(connection: Connection, _: tuple[int, ...]) -> None:
-    newest = tree.head(connection)
-    if newest is not None:
-        _NOTE.run(connection, of_size=newest.size, signed=newest.note)
+def _put_tiles(connection: Connection, changed: Mapping[tuple[int, int], bytes]) -> None:
+    """Add the tiles that are full now, and move the edge of each level that changed to what is not."""
+    edges: dict[int, tuple[int, bytes]] = {}
+    full = []
+    for (level, idx), hashes in sorted(changed.items()):
+        if len(hashes) == _FULL:
+            full.append({"level": level, "idx": idx, "hashes": hashes})
+        edges[level] = (idx + 1, b"") if len(hashes) == _FULL else (idx, hashes)
+    _TILE.many(connection, full)
+    for level, (idx, hashes) in edges.items():
+        _EDGE.run(connection, of_level=level, at_idx=idx, now=hashes)
+
+
+def _rewrite_edge(connection: Connection, _: tuple[int, ...]) -> None:
+    _SAME.run(connection, of_level=0)

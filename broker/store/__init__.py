@@ -1,181 +1,78 @@
 """The broker's own database: opening it safely, and reading it.
 
-    open_store -> lock the file, bring the tables up to date, assert durability -> Store
+    open_store -> bring the tables up to date, or demand that they are -> assert durability -> Store
 
-* One process writes. The lock file beside the database is held for the life of the process, so a second broker on the
-  same file stops with a plain sentence instead of interleaving two trees.
-* Write-ahead log with `synchronous=FULL` is asserted on every connection, not assumed (T-AUD-2). With `OFF`, SQLite
-  loses acknowledged entries when the power goes (https://www.sqlite.org/pragma.html#pragma_synchronous).
-* Only `broker.sequencer` may use `writer`. Every other reader goes through `reader`, which cannot write.
+    failure      what is raised when it cannot be used
+    database     an open store, who may write it, its migrations
+    sqlite       a file beside the process: the default
+    postgresql   a server, for whoever has one that is looked after, and for several brokers of which one writes
+    tables       the tables, one set for both
+    guards       triggers that refuse to change what the ledger holds
+    prepared     statements compiled once
+    state, tree  reading and changing the state; reading the ledger
+
+Only `broker.sequencer` may use `writer`. Every other reader goes through `reader`, which cannot write.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from broker.store.database import MIGRATIONS, NEWEST, Store
+from broker.store.failure import StoreUnusable
+from broker.store.sqlite import open_file, probe, read_file
 
-from accord.reasons import Problem
-
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = "0001"
-"""The last of them: a file that has it needs none."""
-BUSY_TIMEOUT_MS: Final = 5_000
-"""How long a statement waits for a lock; only a backup or a verifier could hold one."""
-
-SYNCHRONOUS_FULL: Final = 2
-"""What `PRAGMA synchronous` answers for FULL (https://www.sqlite.org/pragma.html#pragma_synchronous)."""
-
-
-class StoreUnusable(Problem):
-    """The database cannot be opened, is open in another process, or cannot be made durable."""
-
-    reason: ClassVar[str] = "STATE_UNUSABLE"
+__all__ = [
+    "MIGRATIONS",
+    "NEWEST",
+    "Place",
+    "Server",
+    "Store",
+    "StoreUnusable",
+    "open_for_reading",
+    "open_store",
+    "probe",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """An open database.
+class Server:
+    """State on a PostgreSQL server.
 
     Attributes:
-        path: The SQLite file.
-        writer: The one connection that writes; each transaction begins IMMEDIATE. The sequencer's only.
-        reader: Connections that cannot write.
-        lock: File descriptor of the lock file; -1 when the store was opened for reading only.
+        url_file: File of one line that says where it is and as whom we come; see `broker.store.postgresql.FORM`.
     """
 
-    path: Path
-    writer: Engine | None
-    reader: Engine
-    lock: int
-
-    def close(self) -> None:
-        """Close every connection and let go of the lock."""
-        self.reader.dispose()
-        if self.writer is not None:
-            self.writer.dispose()
-        if self.lock >= 0:
-            os.close(self.lock)
+    url_file: Path
 
 
-def open_store(path: Path) -> Store:
-    """Open the database for the process that writes it, making or upgrading the tables.
+Place = Path | Server
+"""A SQLite file, or a server."""
 
-    Args:
-        path: The SQLite file; made with mode 0600 when it is not there. Its directory must exist.
+
+def open_store(place: Place) -> Store:
+    """Open the database for a process that writes it, or will when its turn comes (`Store.pen`).
 
     Raises:
-        StoreUnusable: Another process has it open, it cannot be written, or it does not sync every commit.
+        StoreUnusable: It cannot be used; see `open_file` and `open_server`.
     """
-    try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreUnusable(f"{path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        writer = _engine(path, begin="BEGIN IMMEDIATE", writable=True)
-        _migrate(writer)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StoreUnusable(f"another broker is running on {path}; stop it first") from error
-    except OSError as error:
-        os.close(lock)
-        raise StoreUnusable(f"{path} cannot be opened: {error.strerror}") from error
-    except (SQLAlchemyError, StoreUnusable) as error:
-        os.close(lock)
-        raise StoreUnusable(f"{path} cannot be used: {error}") from error
-    return Store(path, writer, _engine(path, begin="BEGIN", writable=False), lock)
+    if isinstance(place, Path):
+        return open_file(place)
+    # Its driver is installed only where it is wanted.
+    from broker.store.postgresql import open_server
+
+    return open_server(place.url_file)
 
 
-def open_for_reading(path: Path) -> Store:
-    """Open the database beside a broker that may be running, to verify or export it.
+def open_for_reading(place: Place) -> Store:
+    """Open the database beside a broker that may be running, to verify or export it; it stands still meanwhile.
 
     Raises:
-        StoreUnusable: There is no such file.
+        StoreUnusable: It cannot be read.
     """
-    if not path.is_file():
-        raise StoreUnusable(f"{path} is not there")
-    return Store(path, None, _engine(path, begin="BEGIN", writable=False), -1)
+    if isinstance(place, Path):
+        return read_file(place)
+    from broker.store.postgresql import read_server
 
-
-def probe(path: Path) -> None:
-    """Take the write lock for a moment and let it go: needs a file and a disk that can be written; nothing is.
-
-    Raises:
-        StoreUnusable: The file is no database, or cannot be written now.
-    """
-    try:
-        # A broker that runs holds the lock for one group of entries at most.
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-        try:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreUnusable(f"{path} cannot be written: {error}") from error
-
-
-def _engine(path: Path, *, begin: str, writable: bool) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=QueuePool,
-        pool_size=1 if writable else 4,
-        max_overflow=0 if writable else 4,
-        # A parameter can be a sealed or signed body: keep it out of every error text (T-PRV-1).
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _settle(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver must not begin or end transactions by itself; `begin` below does it.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if writable:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-            if mode != "wal" or synchronous != SYNCHRONOUS_FULL:
-                raise StoreUnusable(f"{path} would not keep what it acknowledged: {mode}, synchronous {synchronous}")
-        else:
-            connection.execute("PRAGMA query_only = ON")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _version(connection: Connection) -> str | None:
-    """The last migration that a file has had; None for a new one."""
-    there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
-    found = None if there is None else connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return None if found is None else str(found)
-
-
-def _migrate(engine: Engine) -> None:
-    with engine.begin() as connection:
-        if _version(connection) == NEWEST:
-            return
-    # Loading it takes longer than everything else here, and hardly ever is there anything to migrate.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return read_server(place.url_file)

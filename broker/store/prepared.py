@@ -3,19 +3,35 @@
 A one-row read costs about 5 microseconds this way against 50 to 80 through the whole of SQLAlchemy, and the sequencer
 runs a dozen a question while everyone waits for it. The statements stay Core expressions: nothing here builds SQL.
 
+* It is compiled once for each engine, in the form in which its driver takes values: by position, or by name.
 * Values pass as they are: use it for columns of integers, text and bytes only.
 * It begins no transaction. Inside the sequencer one is open; a reader sees each statement by itself.
-* A failure is raised as SQLAlchemy raises it, without the values that were bound (T-PRV-1).
+* A failure is raised as SQLAlchemy raises it, without the values that were bound (T-PRV-1). A server that hung up on
+  one connection hung up on all, so none that is kept is used again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    names: Sequence[str]
+    positional: bool
+    fixed: Mapping[str, Any]
+
+    def bound(self, values: Mapping[str, object]) -> Any:
+        if self.positional:
+            return tuple(values[name] if name in values else self.fixed[name] for name in self.names)
+        return {name: values[name] if name in values else self.fixed[name] for name in self.names}
 
 
 class Prepared:
@@ -24,9 +40,7 @@ class Prepared:
     def __init__(self, statement: Executable) -> None:
         """Keep a statement whose parameters are named by `bindparam`, or are the columns it inserts."""
         self._statement = statement
-        self._sql = ""
-        self._names: Sequence[str] = ()
-        self._fixed: Mapping[str, Any] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, **values: object) -> list[tuple[Any, ...]]:
         """Every row, as tuples in the order of the columns selected."""
@@ -44,43 +58,39 @@ class Prepared:
         """Change something once for each set of values."""
         if not several:
             return
-        self._compile(connection)
+        made = self._for(connection)
         try:
-            connection.connection.cursor().executemany(self._sql, [self._bound(values) for values in several])
+            connection.connection.cursor().executemany(made.sql, [made.bound(values) for values in several])
         except connection.dialect.loaded_dbapi.Error as error:
-            raise self._failure(connection, error) from error
+            raise _failure(connection, made, error) from error
 
     def _execute(self, connection: Connection, values: Mapping[str, object]) -> Any:
-        if not self._sql:
-            self._compile(connection)
+        made = self._compiled.get(connection.dialect.name) or self._for(connection)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._sql, self._bound(values))
+            cursor.execute(made.sql, made.bound(values))
         except connection.dialect.loaded_dbapi.Error as error:
-            raise self._failure(connection, error) from error
+            raise _failure(connection, made, error) from error
         return cursor
 
-    def _bound(self, values: Mapping[str, object]) -> tuple[object, ...]:
-        return tuple(values[name] if name in values else self._fixed[name] for name in self._names)
+    def _for(self, connection: Connection) -> _Compiled:
+        made = self._compiled.get(connection.dialect.name)
+        if made is None:
+            if not isinstance(self._statement, ClauseElement):
+                raise TypeError("this statement cannot be compiled")
+            compiled = self._statement.compile(dialect=connection.dialect)
+            places: Sequence[str] | None = getattr(compiled, "positiontup", None)
+            params = compiled.params or {}
+            fixed = {name: value for name, value in params.items() if value is not None}
+            made = _Compiled(str(compiled), places or tuple(params), places is not None, fixed)
+            self._compiled[connection.dialect.name] = made
+        return made
 
-    def _compile(self, connection: Connection) -> None:
-        statement = self._statement
-        if self._sql or not isinstance(statement, ClauseElement):
-            return
-        compiled = statement.compile(dialect=connection.dialect)
-        names: Sequence[str] | None = getattr(compiled, "positiontup", None)
-        if names is None:
-            raise TypeError("the driver does not number its parameters")
-        self._names = names
-        self._fixed = {name: value for name, value in (compiled.params or {}).items() if value is not None}
-        self._sql = str(compiled)
 
-    def _failure(self, connection: Connection, error: Exception) -> Exception:
-        return DBAPIError.instance(
-            self._sql,
-            None,
-            error,
-            connection.dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            dialect=connection.dialect,
-        )
+def _failure(connection: Connection, made: _Compiled, error: Exception) -> Exception:
+    dialect = connection.dialect
+    raw = connection.connection.dbapi_connection
+    if dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]  # only its own errors are caught
+        connection.invalidate(error)
+        connection.engine.dispose()
+    return DBAPIError.instance(made.sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect)

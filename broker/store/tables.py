@@ -1,17 +1,22 @@
 """The broker's tables: the ledger, the questions it has open, and agreements without identity.
 
     ledger_entry   one row a record: salt, canonical body, and the tree's own entry bytes
-    ledger_tile    256-wide tiles of the Merkle tree (https://c2sp.org/tlog-tiles)
-    ledger_head    one row a committed group: size, root, and the signed note once there is one
+    ledger_tile    full tiles of the Merkle tree, 256 hashes wide (https://c2sp.org/tlog-tiles)
+    ledger_edge    the tile at the right edge of each level, not full yet; could be computed anew from the entries
+    ledger_head    one row a committed group: size and root
+    ledger_note    the signed note of a head, once there is one
     cosignature    what each witness signed
     question       one row a query id: who asked, whether it is closed, what was given back
     asking         which keyed subject tags a question touched, for budgets
     agreement      what a family agreed to, its state now; agreement_tag finds it again
     activation     which policy revision is in force from which position
+    tenure         on a server: how often a broker took over the right to write
+    spent          on a server: what agencies used of their allowances at the key server
 
 * No row holds a name, a date of birth, an address or a national number: only keyed tags, pseudonyms of staff,
   codes, digests and sealed bytes (T-LNK-1).
 * Salt and body of an entry can be emptied after retention; `entry` stays, so every proof still holds (T-AUD-10).
+* The ledger's tables only grow: an account that may INSERT and SELECT can write them. What changes is state and edge.
 * Positions (`index`) order everything. No clock reading is ever compared to decide what came first (T-OPS-2).
 
 Types are those that SQLite and PostgreSQL share. Triggers that refuse edits are made by the migrations: they stop
@@ -48,8 +53,16 @@ LEDGER_TILE = Table(
     METADATA,
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("idx", BigInteger, primary_key=True, autoincrement=False),
-    Column("hashes", LargeBinary, nullable=False),  # 1 to 256 hashes of 32 bytes, in order
+    Column("hashes", LargeBinary, nullable=False),  # 256 hashes of 32 bytes, in order
     sqlite_with_rowid=False,
+)
+
+LEDGER_EDGE = Table(
+    "ledger_edge",
+    METADATA,
+    Column("level", Integer, primary_key=True, autoincrement=False),  # 0 to 7; all rows are there from the start
+    Column("idx", BigInteger, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),  # 0 to 255 hashes of 32 bytes, in order
 )
 
 LEDGER_HEAD = Table(
@@ -57,7 +70,19 @@ LEDGER_HEAD = Table(
     METADATA,
     Column("size", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
-    Column("note", Text),  # empty until the commit that it signs is durable
+)
+
+LEDGER_NOTE = Table(
+    "ledger_note",
+    METADATA,
+    Column(
+        "size",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("ledger_head.size"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("note", Text, nullable=False),  # written with the group after the one that it signs
 )
 
 COSIGNATURE = Table(
@@ -114,7 +139,12 @@ AGREEMENT = Table(
     Column("withdrawal", LargeBinary),
     Column("withdrawal_signature", LargeBinary),
     Column("withdrawal_key_id", Text),
-    Index("ix_agreement_withdrawn", "withdrawn_index", sqlite_where=text("withdrawn_index IS NOT NULL")),
+    Index(
+        "ix_agreement_withdrawn",
+        "withdrawn_index",
+        sqlite_where=text("withdrawn_index IS NOT NULL"),
+        postgresql_where=text("withdrawn_index IS NOT NULL"),
+    ),
 )
 
 AGREEMENT_PARTY = Table(
@@ -147,4 +177,25 @@ ACTIVATION = Table(
     Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("revision", Text, nullable=False),
     Column("catalogue", Text, nullable=False),  # hex SHA-256
+)
+
+TENURE = Table(
+    "tenure",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+)
+
+COUNTS = MetaData()
+"""Tables of the key server's allowances; beside a SQLite file they are in a file of their own."""
+
+SPENT = Table(
+    "spent",
+    COUNTS,
+    Column("span", Text, primary_key=True),
+    Column("agency", Text, primary_key=True),
+    Column("use", Text, primary_key=True),
+    Column("family", Text, primary_key=True),
+    Column("ends", BigInteger, nullable=False),  # last day of the span, days since 1970-01-01
+    Column("elements", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -7,21 +7,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, insert, select, union_all
 
 from accord import merkle, receipt
 from accord.merkle import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, TileReader, TilesDamaged
 from broker.store.prepared import Prepared
-from broker.store.tables import COSIGNATURE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE
+from broker.store.tables import COSIGNATURE, LEDGER_EDGE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_NOTE, LEDGER_TILE
 
 CACHED_TILES: Final = 256
 """Tiles kept in memory, 8 KiB each: the right edge of any tree, and what recent proofs touched."""
 
+# One statement, so that a tile which is filled meanwhile is seen in one of the two places.
 _TILE = Prepared(
-    select(LEDGER_TILE.c.hashes).where(LEDGER_TILE.c.level == bindparam("level"), LEDGER_TILE.c.idx == bindparam("idx"))
+    union_all(
+        *(
+            select(table.c.hashes).where(table.c.level == bindparam("level"), table.c.idx == bindparam("idx"))
+            for table in (LEDGER_TILE, LEDGER_EDGE)
+        )
+    )
 )
-_HEAD = select(LEDGER_HEAD).order_by(LEDGER_HEAD.c.size.desc()).limit(1)
-_NOTE = select(LEDGER_HEAD.c.note).where(LEDGER_HEAD.c.size == bindparam("size"))
+_HEADS = select(LEDGER_HEAD, LEDGER_NOTE.c.note).outerjoin(LEDGER_NOTE, LEDGER_NOTE.c.size == LEDGER_HEAD.c.size)
+_HEAD = _HEADS.order_by(LEDGER_HEAD.c.size.desc()).limit(1)
+_NOTE = select(LEDGER_NOTE.c.note).where(LEDGER_NOTE.c.size == bindparam("size"))
 _COUNT = select(func.coalesce(func.max(LEDGER_ENTRY.c.index) + 1, 0))
 _ENTRIES = Prepared(
     select(LEDGER_ENTRY)
@@ -34,6 +41,12 @@ _OF_QUESTION = (
 _COSIGNATURES = (
     select(COSIGNATURE.c.line).where(COSIGNATURE.c.size == bindparam("size")).order_by(COSIGNATURE.c.witness)
 )
+_COSIGNED = Prepared(
+    select(COSIGNATURE.c.size).where(
+        COSIGNATURE.c.size == bindparam("size"), COSIGNATURE.c.witness == bindparam("witness")
+    )
+)
+_COSIGN = Prepared(insert(COSIGNATURE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ def head(connection: Connection) -> StoredHead | None:
 
 def heads(connection: Connection) -> Iterator[StoredHead]:
     """Every committed head, smallest first."""
-    for row in connection.execute(select(LEDGER_HEAD).order_by(LEDGER_HEAD.c.size)):
+    for row in connection.execute(_HEADS.order_by(LEDGER_HEAD.c.size)):
         yield StoredHead(row.size, row.root, row.note)
 
 
@@ -98,6 +111,12 @@ def entries_of(connection: Connection, query_id: str) -> tuple[StoredEntry, ...]
 def cosignatures(connection: Connection, size: int) -> tuple[str, ...]:
     """The cosignature lines for the head of this size, by witness."""
     return tuple(connection.execute(_COSIGNATURES, {"size": size}).scalars())
+
+
+def cosign(connection: Connection, *, size: int, witness: str, line: str, time_s: int) -> None:
+    """Keep a witness's first cosignature for the head of this size; inside the sequencer's transaction."""
+    if _COSIGNED.first(connection, size=size, witness=witness) is None:
+        _COSIGN.run(connection, size=size, witness=witness, line=line, time_s=time_s)
 
 
 def note(connection: Connection, size: int) -> str | None:

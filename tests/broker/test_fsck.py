@@ -195,12 +195,13 @@ def test_a_record_changed_together_with_its_entry_is_named(copy: Path) -> None:
         ("UPDATE ledger_entry SET salt = X'00' WHERE \"index\" = 3", "its salt is not 16 bytes"),
         ("UPDATE ledger_entry SET kind = 'OUTCOME' WHERE \"index\" = 40", "entry 40 is filed under another kind"),
         ("UPDATE ledger_tile SET hashes = zeroblob(8192) WHERE level = 0 AND idx = 0", "entry 0 is not the one"),
-        ("UPDATE ledger_tile SET hashes = zeroblob(64) WHERE level = 1 AND idx = 0", "tile 1/0 does not fit"),
-        ("DELETE FROM ledger_tile WHERE level = 1", "tile 1/0 holds 0 bytes"),
+        ("UPDATE ledger_edge SET hashes = zeroblob(64) WHERE level = 1", "tile 1/0 does not fit"),
+        ("DELETE FROM ledger_edge WHERE level = 1", "tile 1/0 holds 0 bytes"),
+        ("UPDATE ledger_edge SET hashes = zeroblob(32) WHERE level = 5", "1 tiles more"),
         ("INSERT INTO ledger_tile VALUES (5, 0, zeroblob(32))", "1 tiles more"),
         ("UPDATE ledger_head SET root = zeroblob(32) WHERE size = 1", "entry 0 is not what the head over 1 entries"),
-        ("UPDATE ledger_head SET note = replace(note, 'midshire', 'elsewhere') WHERE size = 1", "does not hold"),
-        ("UPDATE ledger_head SET note = NULL WHERE size = 1", "was never signed"),
+        ("UPDATE ledger_note SET note = replace(note, 'midshire', 'elsewhere') WHERE size = 1", "does not hold"),
+        ("DELETE FROM ledger_note WHERE size = 1", "was never signed"),
         ("DELETE FROM ledger_head WHERE size = (SELECT max(size) FROM ledger_head)", "the newest head is over"),
         (
             'DELETE FROM ledger_entry WHERE "index" >= (SELECT max("index") FROM ledger_entry)',
@@ -315,7 +316,13 @@ def _rewrite(path: Path, change: Callable[[list[tuple[bytes, bytes]]], None]) ->
     rows = connection.execute('SELECT salt, body FROM ledger_entry ORDER BY "index"').fetchall()
     change(rows)
     sizes = [size for (size,) in connection.execute("SELECT size FROM ledger_head ORDER BY size") if size <= len(rows)]
-    for statement in ("DELETE FROM ledger_entry", "DELETE FROM ledger_tile", "DELETE FROM ledger_head"):
+    for statement in (
+        "DELETE FROM ledger_entry",
+        "DELETE FROM ledger_tile",
+        "UPDATE ledger_edge SET hashes = X''",
+        "DELETE FROM ledger_note",
+        "DELETE FROM ledger_head",
+    ):
         connection.execute(statement)
     tiles: dict[tuple[int, int], bytes] = {}
 
@@ -330,11 +337,16 @@ def _rewrite(path: Path, change: Callable[[list[tuple[bytes, bytes]]], None]) ->
             (index, found["kind"], found.get("query_id"), found["at"], salt, body, entry),
         )
         tiles.update(merkle.append(index, [merkle.leaf_hash(entry)], read))
-    connection.executemany("INSERT INTO ledger_tile VALUES (?, ?, ?)", [(*key, one) for key, one in tiles.items()])
+    for (level, idx), hashes in tiles.items():
+        if len(hashes) == merkle.TILE_WIDTH * merkle.HASH_BYTES:
+            connection.execute("INSERT INTO ledger_tile VALUES (?, ?, ?)", (level, idx, hashes))
+        else:
+            connection.execute("UPDATE ledger_edge SET idx = ?, hashes = ? WHERE level = ?", (idx, hashes, level))
     for size in sorted({*sizes, len(rows)}):
         root = merkle.tree_root(size, read)
         note = checkpoint.sign(checkpoint.Checkpoint(ORIGIN, size, root), LEDGER_KEY)
-        connection.execute("INSERT INTO ledger_head VALUES (?, ?, ?)", (size, root, note))
+        connection.execute("INSERT INTO ledger_head VALUES (?, ?)", (size, root))
+        connection.execute("INSERT INTO ledger_note VALUES (?, ?)", (size, note))
     connection.commit()
     connection.close()
 
@@ -371,7 +383,7 @@ FORGERIES = (_flip, _insert, _remove, _swap, _truncate)
 
 def _newest(path: Path) -> str:
     connection = sqlite3.connect(path)
-    (note,) = connection.execute("SELECT note FROM ledger_head ORDER BY size DESC LIMIT 1").fetchone()
+    (note,) = connection.execute("SELECT note FROM ledger_note ORDER BY size DESC LIMIT 1").fetchone()
     connection.close()
     return str(note)
 
@@ -415,9 +427,9 @@ PLACES = (
     ('SELECT "index", salt FROM ledger_entry', 'UPDATE ledger_entry SET salt = ? WHERE "index" = ?'),
     ('SELECT "index", body FROM ledger_entry', 'UPDATE ledger_entry SET body = ? WHERE "index" = ?'),
     ('SELECT "index", entry FROM ledger_entry', 'UPDATE ledger_entry SET entry = ? WHERE "index" = ?'),
-    ("SELECT idx, hashes FROM ledger_tile WHERE level = 0", "UPDATE ledger_tile SET hashes = ? WHERE idx = ?"),
+    ("SELECT level, hashes FROM ledger_edge WHERE level = 0", "UPDATE ledger_edge SET hashes = ? WHERE level = ?"),
     ("SELECT size, root FROM ledger_head", "UPDATE ledger_head SET root = ? WHERE size = ?"),
-    ("SELECT size, note FROM ledger_head", "UPDATE ledger_head SET note = ? WHERE size = ?"),
+    ("SELECT size, note FROM ledger_note", "UPDATE ledger_note SET note = ? WHERE size = ?"),
 )
 
 

@@ -17,7 +17,7 @@ from accord.reasons import REASONS
 from broker import store as stores
 from broker.store import Store, StoreUnusable, open_for_reading, open_store, tree
 from broker.store.prepared import Prepared
-from broker.store.tables import LEDGER_ENTRY, LEDGER_HEAD, LEDGER_TILE, METADATA
+from broker.store.tables import LEDGER_EDGE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_NOTE, LEDGER_TILE, METADATA
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_readers_cannot_write(store: Store) -> None:
 
 def test_the_file_is_readable_by_its_owner_only(store: Store) -> None:
     """The database holds the stored answers of open cases."""
-    assert 0o600 == stat.S_IMODE(store.path.stat().st_mode)
+    assert 0o600 == stat.S_IMODE(Path(store.name).stat().st_mode)
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store: Store) -> None:
@@ -93,14 +93,14 @@ def test_a_second_broker_on_the_same_file_stops_with_a_plain_sentence(store: Sto
     )
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
-        [sys.executable, "-c", program, str(store.path)],
+        [sys.executable, "-c", program, store.name],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": paths},
         check=True,
     )
 
-    assert f"another broker is running on {store.path}; stop it first\n" == done.stdout
+    assert f"another broker is running on {store.name}; stop it first\n" == done.stdout
 
 
 def test_the_lock_is_let_go_when_the_store_is_closed(tmp_path: Path) -> None:
@@ -148,7 +148,9 @@ def test_verifying_needs_an_existing_file(tmp_path: Path) -> None:
         update(LEDGER_TILE).values(hashes=b""),
         delete(LEDGER_HEAD),
         update(LEDGER_HEAD).values(root=b"x" * 32),
-        update(LEDGER_HEAD).values(note="another"),
+        delete(LEDGER_NOTE),
+        update(LEDGER_NOTE).values(note="another"),
+        delete(LEDGER_EDGE),
         insert(LEDGER_ENTRY).values(entry_row(0)),
     ],
 )
@@ -157,8 +159,9 @@ def test_a_mistake_that_would_change_history_is_refused(store: Store, mistake: o
     change(
         store,
         insert(LEDGER_ENTRY).values(entry_row(0)),
-        insert(LEDGER_TILE).values(level=0, idx=0, hashes=b"h" * 32),
-        insert(LEDGER_HEAD).values(size=1, root=b"r" * 32, note="signed"),
+        insert(LEDGER_TILE).values(level=0, idx=0, hashes=b"h" * 32 * 256),
+        insert(LEDGER_HEAD).values(size=1, root=b"r" * 32),
+        insert(LEDGER_NOTE).values(size=1, note="signed"),
     )
 
     with pytest.raises(IntegrityError):

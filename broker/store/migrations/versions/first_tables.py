@@ -1,42 +1,61 @@
 """The first tables, and triggers that stop mistakes.
 
-The triggers refuse to delete or change what the ledger holds. They are guard-rails against bugs; whoever can write the
-file can drop them, and what proves a change is the tree (T-AUD-5).
+The triggers refuse to delete or change what the ledger holds; see `broker.store.guards`.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from broker.store import guards
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-_TRIGGERS = {
-    "ledger_entry_is_kept": "DELETE ON ledger_entry",
-    "ledger_tile_is_kept": "DELETE ON ledger_tile",
-    "ledger_head_is_kept": "DELETE ON ledger_head",
-    "agreement_is_kept": "DELETE ON agreement",
-    "activation_is_kept": "DELETE ON activation",
-    "activation_is_fixed": "UPDATE ON activation",
+_POSITION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+_GUARDS = {
+    "ledger_entry_is_kept": ("DELETE", "ledger_entry", ""),
+    "ledger_tile_is_kept": ("DELETE", "ledger_tile", ""),
+    "ledger_head_is_kept": ("DELETE", "ledger_head", ""),
+    "agreement_is_kept": ("DELETE", "agreement", ""),
+    "activation_is_kept": ("DELETE", "activation", ""),
+    "activation_is_fixed": ("UPDATE", "activation", ""),
     # Erasure empties salt and body together and leaves everything else.
-    "ledger_entry_is_fixed": """UPDATE ON ledger_entry WHEN NOT (
-        length(NEW.salt) = 0 AND length(NEW.body) = 0 AND NEW."index" = OLD."index" AND NEW.entry = OLD.entry
-        AND NEW.kind = OLD.kind AND NEW.at = OLD.at AND NEW.query_id IS OLD.query_id)""",
+    "ledger_entry_is_fixed": (
+        "UPDATE",
+        "ledger_entry",
+        """length(NEW.salt) = 0 AND length(NEW.body) = 0 AND NEW."index" = OLD."index" AND NEW.entry = OLD.entry
+        AND NEW.kind = OLD.kind AND NEW.at = OLD.at AND NEW.query_id IS NOT DISTINCT FROM OLD.query_id""",
+    ),
     # A tile only grows.
-    "ledger_tile_grows": """UPDATE ON ledger_tile WHEN NOT (
-        NEW.level = OLD.level AND NEW.idx = OLD.idx AND length(NEW.hashes) >= length(OLD.hashes)
-        AND substr(NEW.hashes, 1, length(OLD.hashes)) = OLD.hashes)""",
+    "ledger_tile_grows": (
+        "UPDATE",
+        "ledger_tile",
+        """NEW.level = OLD.level AND NEW.idx = OLD.idx AND length(NEW.hashes) >= length(OLD.hashes)
+        AND substr(NEW.hashes, 1, length(OLD.hashes)) = OLD.hashes""",
+    ),
     # The signed note is filled in once.
-    "ledger_head_is_fixed": """UPDATE ON ledger_head WHEN NOT (
-        NEW.size = OLD.size AND NEW.root = OLD.root AND (OLD.note IS NULL OR NEW.note IS OLD.note))""",
+    "ledger_head_is_fixed": (
+        "UPDATE",
+        "ledger_head",
+        """NEW.size = OLD.size AND NEW.root = OLD.root
+        AND (OLD.note IS NULL OR NEW.note IS NOT DISTINCT FROM OLD.note)""",
+    ),
     # A question is opened once and closed once.
-    "question_closes_once": """UPDATE ON question WHEN NOT (
-        OLD.state = 'open' AND NEW.state = 'closed' AND NEW.query_id = OLD.query_id
-        AND NEW.statement_digest = OLD.statement_digest AND NEW."user" = OLD."user" AND NEW.agency = OLD.agency)""",
+    "question_closes_once": (
+        "UPDATE",
+        "question",
+        """OLD.state = 'open' AND NEW.state = 'closed' AND NEW.query_id = OLD.query_id
+        AND NEW.statement_digest = OLD.statement_digest AND NEW."user" = OLD."user" AND NEW.agency = OLD.agency""",
+    ),
     # A withdrawn agreement stays withdrawn.
-    "agreement_stays_withdrawn": """UPDATE ON agreement WHEN
-        OLD.withdrawn_index IS NOT NULL AND NEW.withdrawn_index IS NOT OLD.withdrawn_index""",
+    "agreement_stays_withdrawn": (
+        "UPDATE",
+        "agreement",
+        "OLD.withdrawn_index IS NULL OR NEW.withdrawn_index IS NOT DISTINCT FROM OLD.withdrawn_index",
+    ),
 }
 
 
@@ -44,7 +63,7 @@ def upgrade() -> None:
     """Make every table, index and trigger."""
     op.create_table(
         "ledger_entry",
-        sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("index", _POSITION, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("query_id", sa.Text),
         sa.Column("at", sa.Text, nullable=False),
@@ -62,7 +81,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_head",
-        sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("size", _POSITION, primary_key=True, autoincrement=False),
         sa.Column("root", sa.LargeBinary, nullable=False),
         sa.Column("note", sa.Text),
     )
@@ -87,7 +106,13 @@ def upgrade() -> None:
         sa.Column("closed_kind", sa.Text),
         sa.Column("response", sa.LargeBinary),
     )
-    op.create_index("ix_question_open", "question", ["state"], sqlite_where=sa.text("state = 'open'"))
+    op.create_index(
+        "ix_question_open",
+        "question",
+        ["state"],
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
     op.create_table(
         "asking",
         sa.Column("tag", sa.LargeBinary, primary_key=True),
@@ -115,7 +140,11 @@ def upgrade() -> None:
         sa.Column("withdrawal_key_id", sa.Text),
     )
     op.create_index(
-        "ix_agreement_withdrawn", "agreement", ["withdrawn_index"], sqlite_where=sa.text("withdrawn_index IS NOT NULL")
+        "ix_agreement_withdrawn",
+        "agreement",
+        ["withdrawn_index"],
+        sqlite_where=sa.text("withdrawn_index IS NOT NULL"),
+        postgresql_where=sa.text("withdrawn_index IS NOT NULL"),
     )
     op.create_table(
         "agreement_party",
@@ -137,9 +166,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "activation",
-        sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("index", _POSITION, primary_key=True, autoincrement=False),
         sa.Column("revision", sa.Text, nullable=False),
         sa.Column("catalogue", sa.Text, nullable=False),
     )
-    for name, condition in _TRIGGERS.items():
-        op.execute(f"CREATE TRIGGER {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, 'refused by {name}'); END")
+    guards.prepare()
+    guards.put_up(_GUARDS)
