@@ -207,6 +207,22 @@ def packages(file: str, text: str) -> tuple[str, ...]:
         raise ValueError(_first_part(error)) from error
 
 
+def syntax_tree(file: str, text: str) -> Mapping[str, Any]:
+    """The syntax tree of a rule file as the engine has it.
+
+    Raises:
+        ValueError: It is not Rego; the message says at which line.
+    """
+    engine = regorus.Engine()
+    try:
+        engine.add_policy(file, text)
+        (one,) = json.loads(engine.get_ast_as_json())
+    except RuntimeError as error:
+        raise ValueError(_first_part(error)) from error
+    tree: Mapping[str, Any] = one["ast"]
+    return tree
+
+
 def _first_part(error: BaseException) -> str:
     """The engine's message without the trace of its own stack that it appends."""
     return str(error).partition("Stack backtrace:")[0].strip()[:500]
