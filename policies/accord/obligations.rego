@@ -5,6 +5,8 @@ package accord
 # description: Kind and value; the broker and the asking node carry them out.
 obligations(row) := {{"kind": "cite_gateway", "value": row.id}} | question_obligations
 
+# METADATA
+# title: What the question itself brings with it
 question_obligations contains {"kind": "recency_band", "value": data.accord.question.id} if {
 	data.accord.question.shows_recency == true
 }

@@ -68,6 +68,8 @@ in_date(agreement) if {
 	agreement.state != "ConsentExpired"
 }
 
+# METADATA
+# title: The agreement's end lies ahead, or it has none
 default not_over(_) := false
 
 not_over(null) if is_number(data.accord.grounds.at)

@@ -33,6 +33,8 @@ gateway_covers(gateway, responder) if {
 	fits(gateway.responder_kinds, [responder.kind]) == true
 }
 
+# METADATA
+# title: One of an agency's own legal characters is among those wanted, or any would do
 default fits(_, _) := false
 
 fits(wanted, own) if {
@@ -60,6 +62,8 @@ basis_fits(gateway, target) if {
 	open_to(target.art6, fits({"non_public": true}, target.responder.characters)) == true
 }
 
+# METADATA
+# title: The lawful basis is open to an agency of this kind
 default open_to(_, _) := false
 
 open_to(basis, _) if basis in {"a", "c", "d", "f", "part3"}
@@ -105,6 +109,8 @@ gateway_stated(gateway) if {
 	settled(gateway.needs_public_task, input.request.public_task_stated) == true
 }
 
+# METADATA
+# title: What the gateway needs stated was stated
 default settled(_, _) := false
 
 settled(false, _) := true

@@ -20,6 +20,8 @@ held_back(question, own) := {reason |
 	free == false
 }
 
+# METADATA
+# title: The records were brought up to date recently enough for the question
 default young(_, _) := false
 
 young(question, own) if {

@@ -27,6 +27,8 @@ one_regime(target) if {
 # title: The rules under which the agencies of this question work
 regimes := {t.responder.regime | some t in input.targets} | {input.requester.regime}
 
+# METADATA
+# title: The lawful basis belongs to the rules under which the agency works
 default regime_fits_basis(_, _) := false
 
 regime_fits_basis("part2", art6) if art6 in {"a", "c", "d", "e", "ea", "f"}

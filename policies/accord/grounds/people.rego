@@ -21,6 +21,8 @@ default children_under_age(_) := false
 
 children_under_age(subjects) if count([s | some s in subjects; may_be(s.role, s.age_band) == true]) == count(subjects)
 
+# METADATA
+# title: Somebody of this age may have this role
 default may_be(_, _) := false
 
 may_be("child", band) if band in {"0_4", "5_9", "10_15", "16_17", "unknown"}
@@ -48,6 +50,8 @@ about_a_child(subjects) if {
 	count([s | some s in subjects; belongs(s) == true]) == count(subjects)
 }
 
+# METADATA
+# title: The person is the child, or is asked about because of the child
 default belongs(_) := false
 
 belongs(subject) if subject.role == "child"

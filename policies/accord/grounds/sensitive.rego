@@ -25,6 +25,8 @@ crime_settled(question, target) if {
 	crime_condition(target.responder.regime, target.crime) == true
 }
 
+# METADATA
+# title: The condition claimed is one for criminal offence data under these rules
 default crime_condition(_, _) := false
 
 crime_condition("part2", crime) if crime in {"official_authority", "sch1"}

@@ -18,6 +18,8 @@ sharing_agreements(target) := {id |
 	isa.purposes[input.request.purpose] == true
 }
 
+# METADATA
+# title: The sharing agreement is the one claimed; an agency is not told which, and looks at all of its own
 default isa_named(_, _) := false
 
 isa_named(named, id) if {

@@ -84,14 +84,20 @@ default permit(_, _, _, _) := false
 
 permit(true, true, true, true) := true
 
+# METADATA
+# title: Grants: the gateway claimed and nothing else
 granted(false, _) := set()
 
 granted(true, gateway) := {{"id": gateway.type, "gateway": gateway.id, "ref": ""}}
 
+# METADATA
+# title: Whom the decision covers: everybody asked about, or nobody
 subjects(false) := []
 
 subjects(true) := [r | some r in {s.ref | some s in input.subjects}]
 
+# METADATA
+# title: In which form it may be answered
 form(false) := "none"
 
 form(true) := data.accord.question.answer

@@ -121,6 +121,8 @@ agreements_missing(false, covering, agency) := {d |
 	some d in data.accord.uncovered(s, agency)
 }
 
+# METADATA
+# title: The agreements on which the decision rests
 used(false, _) := []
 
 used(true, covering) := [r | some r in {record | some records in covering; some record in records}]
@@ -137,16 +139,24 @@ granted(true, gateway, sharing, covering) := {{"id": gateway.type, "gateway": ga
 	some r in records
 })
 
+# METADATA
+# title: Whom the decision covers: everybody asked about, or nobody
 subjects(false) := []
 
 subjects(true) := people
 
+# METADATA
+# title: Everybody asked about
 people := [r | some r in {s.ref | some s in input.subjects}]
 
+# METADATA
+# title: What must be done with an answer, where there is one
 obligations(false, _) := []
 
 obligations(true, gateway) := [o | some o in data.accord.obligations(gateway)]
 
+# METADATA
+# title: In which form it may be answered
 form(false) := "none"
 
 form(true) := data.accord.question.answer

@@ -4,6 +4,8 @@
 # description: May be asked about anybody in the question. What else it needs stands in data/questions/agency.open_now.yaml.
 package accord.questions.agency.open_now
 
+# METADATA
+# title: This question may be asked in this form
 default permit := false
 
 permit if {
