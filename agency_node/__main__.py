@@ -41,7 +41,7 @@ from accord.v1 import (
 from agency_node import agreements, blinding, enrol, events, keys, tokens, witness
 from agency_node import staff as sign_in
 from agency_node.asking import Asker, Held, Outcome, Prepared, held_agreement
-from agency_node.channel import Identity, Remote, call, dial, problem_of
+from agency_node.channel import Identity, Remote, call, dial, once_more, problem_of
 from agency_node.directory import DirectoryFile
 from agency_node.events import Event, log
 from agency_node.ledger import Kind, Record, append
@@ -568,7 +568,9 @@ async def desk(
                     keep_binding(connection, Binding(record_id, Source.CAPTURED, binding, time.time_ns()))
 
             async def send(request: broker_pb2.AskRequest) -> broker_pb2.AskResponse:
-                response = await _ask(broker_pb2_grpc.BrokerServiceStub(broker), request, heard)
+                stub = broker_pb2_grpc.BrokerServiceStub(broker)
+                # The same request gets the same answer, so asking once more is safe.
+                response = await once_more(lambda: _ask(stub, request, heard))
                 await witness.same_history(
                     at.engine,
                     response.receipted.receipt.partition("\n\n")[2],

@@ -4,7 +4,10 @@ A failure on the wire becomes a `Remote` with the reason code that the other sid
 gave; its own text beside the code is never used.
 """
 
-from collections.abc import Awaitable
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -26,6 +29,10 @@ OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.enable_retries", 0),
 )
+LONGEST_RETRY_S: Final = 300.0
+"""Longest wait that another side's word is taken for, seconds."""
+PATIENCE_S: Final = 5.0
+"""Longest wait that somebody at a screen is not asked about first, seconds."""
 T = TypeVar("T")
 
 
@@ -50,12 +57,18 @@ class Remote(Problem):
     Attributes:
         reason: A key of REASONS.
         field: The field that the other side named, if any.
+        retry_s: How long to wait before trying again, seconds, where the other side said so; otherwise 0.
+        cure: What to do about it, where that depends on how long to wait; otherwise empty.
     """
 
-    def __init__(self, reason: str, field: str = "") -> None:
+    def __init__(self, reason: str, field: str = "", retry_s: float = 0.0) -> None:
         """Take over the other side's reason."""
         self.reason = reason  # type: ignore[misc]  # the class variable's value for this one failure
         self.field = field
+        self.retry_s = retry_s
+        seconds = max(1, math.ceil(retry_s))
+        wait = f"Wait {seconds} second{'s' if seconds > 1 else ''} and try again; if it is urgent, telephone."
+        self.cure = wait if retry_s > 0 else ""
         super().__init__(REASONS[reason].title)
 
 
@@ -74,10 +87,13 @@ def problem_of(error: grpc.aio.AioRpcError) -> Remote:
     """The failure that an RPC error stands for."""
     status = rpc_status.from_call(error)  # type: ignore[arg-type]  # reads metadata, code and details only
     if status is not None:
+        info, wait, retry_s = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), 0.0
         for detail in status.details:
-            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(wait):
+                retry_s = min(max(0.0, wait.retry_delay.ToMilliseconds() / 1000), LONGEST_RETRY_S)
+        for detail in status.details:
             if detail.Unpack(info) and info.domain == DOMAIN and info.reason in REASONS:
-                return Remote(info.reason, info.metadata.get("field", "")[:64])
+                return Remote(info.reason, info.metadata.get("field", "")[:64], retry_s)
     unreachable = error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
     return Remote("NODE_UNREACHABLE" if unreachable else "INTERNAL")
 
@@ -92,3 +108,30 @@ async def call(rpc: Awaitable[T]) -> T:
         return await rpc
     except grpc.aio.AioRpcError as error:
         raise problem_of(error) from None
+
+
+async def once_more(
+    attempt: Callable[[], Awaitable[T]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    spread: Callable[[float, float], float] = random.uniform,
+) -> T:
+    """Try; where the other side had no room and said how long to wait, wait a little longer and try once more.
+
+    Only for what may be repeated. A random part keeps those who were turned away together from coming back together
+    (M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+
+    Args:
+        attempt: What to do.
+        sleep: Waits, seconds.
+        spread: Draws a number between two.
+
+    Raises:
+        Remote: It failed for good, or would have to wait longer than PATIENCE_S.
+    """
+    try:
+        return await attempt()
+    except Remote as problem:
+        if problem.reason != "RATE_LIMITED" or not 0 < problem.retry_s <= PATIENCE_S:
+            raise
+        await sleep(spread(problem.retry_s, 2 * problem.retry_s))
+    return await attempt()

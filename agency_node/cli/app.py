@@ -40,6 +40,7 @@ _EXITS: Final = {
     reasons.INVALID_ARGUMENT: 2,
     reasons.UNAVAILABLE: 4,
     reasons.DEADLINE_EXCEEDED: 4,
+    reasons.RESOURCE_EXHAUSTED: 4,
     reasons.DATA_LOSS: 5,
 }
 

@@ -114,7 +114,11 @@ REASONS: Final[Mapping[str, Reason]] = {
         "Only the person who asked may have the stored answer",
         "Ask the question yourself.",
     ),
-    "RATE_LIMITED": Reason(RESOURCE_EXHAUSTED, "Too much at once", "Wait the time given and try again."),
+    "RATE_LIMITED": Reason(
+        RESOURCE_EXHAUSTED,
+        "More is being asked at once than can be answered",
+        "Wait the time given and try again; if it is urgent, telephone.",
+    ),
     "QUOTA_EXCEEDED": Reason(
         RESOURCE_EXHAUSTED,
         "This agency has used up its allowance of keys",

@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from accord.reasons import DOMAIN, REASONS
-from agency_node.channel import Remote, call, problem_of
+from agency_node.channel import Remote, call, once_more, problem_of
 
 TEXT = "near Zyxcanathorn: syntax error"
 
@@ -81,3 +81,72 @@ def test_a_call_that_works_gives_what_it_gives_and_one_that_fails_its_reason() -
 
     assert 7 == asyncio.run(call(works()))
     assert "NODE_UNREACHABLE" == problem.value.reason
+
+
+# -- Turned away for want of room --------------------------------------------------------------------------------------
+
+
+def busy(seconds: float) -> list[Any]:
+    wait = error_details_pb2.RetryInfo()
+    wait.retry_delay.FromMilliseconds(round(seconds * 1000))
+    return [info("RATE_LIMITED"), wait]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken", "cure"),
+    [
+        (1.5, 1.5, "Wait 2 seconds and try again; if it is urgent, telephone."),
+        (0.2, 0.2, "Wait 1 second and try again; if it is urgent, telephone."),
+        (1e6, 300.0, "Wait 300 seconds and try again; if it is urgent, telephone."),
+        (-3.0, 0.0, ""),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_time_to_wait_is_taken_over_and_bounded(seconds: float, taken: float, cure: str, order: int) -> None:
+    """T-POL-5, T-SEC-3: what the person at the screen is told to do, in whatever order the details come."""
+    problem = problem_of(failed(grpc.StatusCode.RESOURCE_EXHAUSTED, busy(seconds)[::order]))
+
+    assert ("RATE_LIMITED", taken, cure) == (problem.reason, problem.retry_s, problem.cure)
+
+
+def tried(*outcomes: Remote | str) -> tuple[str, list[float]]:
+    """What comes of attempts that end so, one after the other, and how long was waited between them."""
+    waits: list[float] = []
+    left = list(outcomes)
+
+    async def attempt() -> str:
+        outcome = left.pop(0)
+        if isinstance(outcome, Remote):
+            raise outcome
+        return outcome
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    try:
+        return asyncio.run(once_more(attempt, sleep, lambda low, high: high)), waits
+    except Remote as problem:
+        return problem.reason, waits
+
+
+BUSY = Remote("RATE_LIMITED", retry_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (("answer",), ("answer", [])),
+        ((BUSY, "answer"), ("answer", [4.0])),
+        ((BUSY, BUSY, "answer"), ("RATE_LIMITED", [4.0])),
+        ((Remote("RATE_LIMITED", retry_s=5.1), "answer"), ("RATE_LIMITED", [])),
+        ((Remote("RATE_LIMITED"), "answer"), ("RATE_LIMITED", [])),
+        ((Remote("QUOTA_EXCEEDED", retry_s=1.0), "answer"), ("QUOTA_EXCEEDED", [])),
+        ((BUSY, Remote("NODE_UNREACHABLE"), "answer"), ("NODE_UNREACHABLE", [4.0])),
+    ],
+    ids=["room", "room later", "never room", "too long", "no time", "not for want of room", "gone meanwhile"],
+)
+def test_who_is_turned_away_waits_as_told_and_tries_once_more(
+    outcomes: tuple[Remote | str, ...], expected: tuple[str, list[float]]
+) -> None:
+    """T-POL-5: once, so that nobody's patience makes the flood longer."""
+    assert expected == tried(*outcomes)

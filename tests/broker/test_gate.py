@@ -10,12 +10,13 @@ from typing import Any, Final, TypeVar
 import grpc
 import grpc.aio
 import pytest
+from google.rpc import error_details_pb2
 
 from accord.identity import BadDescription
 from accord.v1 import audit_pb2, broker_pb2, directory_pb2
 from broker import events
-from broker.gate import Gate, refuse_unknown_fields
-from broker.stages import LedgerUnavailable
+from broker.gate import Gate, refuse_unknown_fields, status_of
+from broker.stages import LedgerUnavailable, RateLimited
 from tests.world import gates
 from tests.world.gates import CANARY, CHECKPOINT, DIRECTORY, ENTRIES, Door
 from tests.world.trust import Federation, make_federation
@@ -176,6 +177,17 @@ def test_a_failure_tells_its_code_and_no_text(
     assert CANARY not in "".join(seen)
     assert CANARY not in log.getvalue()
     assert type(error).__name__ in log.getvalue() or outcome.split()[1] in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(RateLimited("full", 2.5), [2.5]), (RateLimited("full"), [1.0]), (KeyError(), [])]
+)
+def test_whoever_is_turned_away_is_told_how_long_to_wait(error: Exception, seconds: list[float]) -> None:
+    """T-POL-5: as google.rpc.RetryInfo beside the reason, and with no other failure."""
+    wait = error_details_pb2.RetryInfo()
+    found = [wait.retry_delay.ToMilliseconds() / 1000 for detail in status_of(error).details if detail.Unpack(wait)]
+
+    assert seconds == found
 
 
 def test_unknown_fields_are_found_at_any_depth() -> None:
