@@ -234,6 +234,15 @@ class Processes:
         _signal_group(process, signal.SIGKILL)
         return process.wait()
 
+    def stop(self, name: str) -> int:
+        """Ask a service to stop (SIGTERM), kill it if it does not, and say with which code it went."""
+        process = self._services.pop(name)
+        _signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+        _signal_group(process, signal.SIGKILL)
+        return process.wait()
+
     def alive(self) -> list[str]:
         """Names of the services that are running."""
         return [name for name, process in self._services.items() if process.poll() is None]

@@ -1,0 +1,45 @@
+"""Faults at moments that a seed chooses.
+
+    kills(world, Random(seed), {"broker": 25, "police": 3})      one after the other, each started again
+
+The broker is waited for, so that most kills meet one that is at work: half of them with every node attached, half while
+the nodes come back; now and then it is killed while it starts. Everybody else is back by themselves while the next
+fault is under way already.
+"""
+
+import time
+from collections.abc import Mapping
+from random import Random
+from typing import Final
+
+from tests.chaos.stack import Stack
+
+LONGEST_PAUSE_S: Final = 0.6
+"""Longest time at work between two faults, seconds: a few questions at least are under way."""
+SETTLED: Final = 0.5
+"""Share of the broker's kills that wait until every node is attached."""
+WHILE_STARTING: Final = 0.1
+"""Share of restarts that are not waited for."""
+
+
+def kills(world: Stack, chance: Random, counts: Mapping[str, int]) -> float:
+    """Kill programs as a power cut would (SIGKILL), so many times each, in a random order; all are up at the end.
+
+    Returns:
+        How long it took, seconds.
+    """
+    began = time.monotonic()
+    order = [name for name, count in counts.items() for _ in range(count)]
+    chance.shuffle(order)
+    for name in order:
+        if name == "broker" and chance.random() < SETTLED:
+            world.settle()
+        time.sleep(chance.uniform(0.0, LONGEST_PAUSE_S))
+        world.kill(name)
+        if name == "broker" and chance.random() < WHILE_STARTING:
+            world.start(name, wait=False)
+            time.sleep(chance.uniform(0.0, LONGEST_PAUSE_S))
+            world.kill(name)
+        world.start(name, wait=name == "broker")
+    world.settle()
+    return time.monotonic() - began

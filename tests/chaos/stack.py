@@ -1,0 +1,350 @@
+"""A small federation as the real processes that it is, made to be broken: broker, steward and two nodes that answer.
+
+    with stack(home) as world:
+        world.start("broker", "steward", *ANSWERING)
+        with world.asking(seed=7) as history:
+            world.kill("broker")                 # as a power cut would
+            world.start("broker")
+        world.reconciled(history)
+
+Whom each agency holds is known beforehand, so that every answer can be judged: `Known.expected`.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from accord import canonical
+from broker import fsck, policy
+from broker.store import open_for_reading
+from deploy.demo import county
+from deploy.demo.identity_provider import IdentityProvider
+from deploy.demo.processes import Processes
+from tests.chaos.reconcile import Entry, Receipt, Reconciled, entry, reconcile
+from tests.world import trust
+from tests.world.key_servers import grow, write_records
+from tests.world.stack import policy_files
+
+ROOT: Final = Path(__file__).parents[2]
+ASKING: Final = "social-care"
+ANSWERING: Final = ("housing", "police")
+PEOPLE: Final = 60
+"""Invented people, of whom each agency holds some and the children are asked about."""
+READY_S: Final = 60.0
+ASK_S: Final = 6.0
+"""Longest time for one question, seconds: machines that run this are busy, and slowness is not the fault here."""
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "broker": ("accord-broker", "serve"),
+    "steward": ("accord-node", "steward"),
+    **dict.fromkeys(ANSWERING, ("accord-node", "serve")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody who is asked about.
+
+    Attributes:
+        row: As an asker would type them.
+        expected: Agency -> YES or NO, the truth in that agency's own records.
+    """
+
+    row: Mapping[str, str]
+    expected: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the askers wrote down, line after line, as things happened.
+
+    Attributes:
+        lines: Invoked, answered, failed, unknown, whether the broker was serving.
+    """
+
+    lines: Sequence[Mapping[str, Any]]
+
+    def of(self, *kinds: str) -> list[Mapping[str, Any]]:
+        """The lines of some kinds."""
+        return [one for one in self.lines if one["what"] in kinds]
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """Every receipt that came, its proof checked."""
+        return [Receipt(one["id"], one["index"], canonical.unb64(one["record"])) for one in self.of("ok")]
+
+    @property
+    def bad(self) -> int:
+        """Replies whose proof or signatures did not hold."""
+        return len(self.of("bad"))
+
+    @property
+    def released(self) -> int:
+        """Answers that reached a client."""
+        return sum(one["kind"] in {"RELEASED", "REPLAYED"} for one in self.of("ok"))
+
+    def wrong(self, word: str) -> int:
+        """How often an agency's answer was this word while the truth is another; *cannot say* is never the truth."""
+        expected = {one["id"]: one["expected"] for one in self.of("invoke")}
+        return sum(
+            said == word and expected[one["id"]][agency] != word
+            for one in self.of("ok")
+            for agency, said in one["said"].items()
+        )
+
+    def right(self) -> int:
+        """How many agencies' answers were the truth."""
+        expected = {one["id"]: one["expected"] for one in self.of("invoke")}
+        return sum(expected[one["id"]][agency] == said for one in self.of("ok") for agency, said in one["said"].items())
+
+    def back_s(self) -> list[float]:
+        """How long each outage of the broker's health lasted, as its askers saw it, seconds."""
+        outages, since = [], None
+        for one in self.of("serving", "not_serving"):
+            if one["what"] == "not_serving":
+                since = one["at"] if since is None else since
+            elif since is not None:
+                outages.append(one["at"] - since)
+                since = None
+        return outages
+
+
+@dataclass(slots=True)
+class Stack:
+    """The running federation.
+
+    Attributes:
+        home: Folder with a folder for each party.
+        federation: Everybody's keys.
+        processes: What runs.
+        known: Who may be asked about.
+    """
+
+    home: Path
+    federation: trust.Federation
+    processes: Processes
+    known: tuple[Known, ...]
+    _asked: int = 0
+
+    def start(self, *names: str, wait: bool = True) -> None:
+        """Start programs and wait until each is ready: broker and steward serve, nodes are attached."""
+        before = {}
+        for name in names:
+            before[name] = self._said(name)
+            self.processes.start(name, [*WORDS[name], "--home", str(self.home / name)], self._log(name))
+        for name in names if wait else ():
+            self._wait(name, lambda name=name: self._said(name) > before[name])  # type: ignore[misc]  # bound now
+
+    def settle(self) -> None:
+        """Wait until every node is attached to the broker that runs now, so that everybody can be reached."""
+        for name in ANSWERING:
+            self._wait(name, lambda name=name: self._attached(name))  # type: ignore[misc]  # bound now
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        self.processes.wait_for(name, ready, self._log(name), READY_S)
+
+    def _attached(self, agency: str) -> bool:
+        """Whether the newest broker has the node's session; asked of the broker's log, which outlives its process."""
+        since_start = self._log("broker").read_bytes().rpartition(b'"event.action": "service_started"')[2]
+        lines = [json.loads(line) for line in since_start.splitlines()[1:] if line.endswith(b"}")]
+        told = [one["event.action"] for one in lines if one.get("labels", {}).get("node") == agency]
+        return "node_attached" in told and [one for one in told if one.startswith("node_")][-1] != "node_detached"
+
+    def kill(self, *names: str) -> None:
+        """End programs as a power cut would."""
+        for name in names:
+            self.processes.kill(name)
+
+    def stop(self, *names: str) -> list[int]:
+        """Ask programs to stop, one after the other; their exit codes."""
+        return [self.processes.stop(name) for name in names]
+
+    def halt(self) -> None:
+        """Stop everything, so that what everybody wrote down stands still."""
+        self.processes.stop_all()
+
+    def _log(self, name: str) -> Path:
+        return self.home / f"{name}.log"
+
+    def _said(self, name: str) -> int:
+        word = "session_attached" if name in ANSWERING else "service_started"
+        log = self._log(name)
+        return log.read_bytes().count(f'"event.action": "{word}"'.encode()) if log.exists() else 0
+
+    # -- Asking -------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def asking(self, *, seed: int, at_once: int = 4) -> Iterator[list[Mapping[str, Any]]]:
+        """Askers that put question after question until the block ends.
+
+        Yields:
+            Their history's lines, filled when the block ends; see `History`.
+        """
+        self._asked += 1
+        file = self.home / f"history-{self._asked}.jsonl"
+        lines: list[Mapping[str, Any]] = []
+        arguments = [str(self.home), str(file), str(seed), str(at_once)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.client", *arguments],
+            cwd=ROOT,
+            env={**_clean(), "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))},
+            start_new_session=True,
+        )
+        try:
+            until = time.monotonic() + READY_S
+            while not (file.exists() and b'"invoke"' in file.read_bytes()):
+                if process.poll() is not None or time.monotonic() > until:
+                    raise AssertionError("the askers did not begin")
+                time.sleep(0.02)
+            yield lines
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(READY_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+        lines.extend(json.loads(line) for line in file.read_text("utf-8").splitlines())
+
+    # -- Reading what everybody wrote down ----------------------------------------------------------------------------
+
+    def broker_entries(self) -> list[Entry]:
+        """The broker's whole ledger."""
+        return _entries(self.home / "broker" / "broker.db", 'SELECT "index", body FROM ledger_entry ORDER BY "index"')
+
+    def node_entries(self, agency: str) -> list[Entry]:
+        """A node's whole ledger."""
+        return _entries(self.home / agency / "node.db", "SELECT idx, body FROM node_entry ORDER BY idx")
+
+    def reconciled(self, *histories: History) -> Reconciled:
+        """All accounts, compared; nothing may be running."""
+        receipts = [receipt for one in histories for receipt in one.receipts]
+        return reconcile(receipts, self.broker_entries(), {one: self.node_entries(one) for one in ANSWERING})
+
+    def checked(self, *histories: History) -> fsck.Report:
+        """The broker's ledger from end to end, with the head of every receipt that a client kept."""
+        kept = [one["note"] for history in histories for one in history.of("ok")]
+        row = self.federation.directory.broker
+        store = open_for_reading(self.home / "broker" / "broker.db")
+        try:
+            return fsck.verify(store, row.ledger_origin, row.ledger_key, kept=kept)
+        finally:
+            store.close()
+
+
+@contextlib.contextmanager
+def stack(home: Path) -> Iterator[Stack]:
+    """Found a federation whose nodes have their records; index them; start nothing yet but for that.
+
+    Args:
+        home: An empty folder.
+    """
+    agencies = (*ANSWERING, ASKING)
+    federation = trust.make_federation(home, agencies, now_ns=time.time_ns())
+    keys = federation.broker
+    (home / "broker" / "policy.tar.gz").write_bytes(policy.pack(policy_files(), keys.policy, keys.policy_kid))
+    at = dict(zip(("broker", "steward"), _free_ports(2), strict=True))
+    deadlines = f"ask_deadline_ms = {round(ASK_S * 1_000)}\nnode_deadline_ms = {round(ASK_S * 1_000) - 2_000}\n"
+    for name, port in at.items():
+        told = f'federation = "{federation.name}"\nlisten = "localhost:{port}"\n'
+        (home / name / f"{name}.toml").write_text(told + (deadlines if name == "broker" else ""), "utf-8")
+    people = grow(PEOPLE)
+    for agency in agencies:
+        _furnish(home / agency, agency, federation.name, at, _held(agency, people))
+    known = _known(people)
+    (home / "known.json").write_text(json.dumps([[one.row, one.expected] for one in known]), "utf-8")
+    with Processes(home, _clean()) as processes:
+        world = Stack(home, federation, processes, known)
+        world.start("broker", "steward")
+        commands = [["accord-node", "index", "--home", str(home / agency)] for agency in ANSWERING]
+        for ran in processes.run_all(commands, at_once=2):
+            assert ran.code == 0, ran.out + ran.err
+        world.start(*ANSWERING)
+        # Whoever asks needs the rules, which come down a node's own session.
+        world.processes.start(ASKING, ["accord-node", "serve", "--home", str(home / ASKING)], world._log(ASKING))
+        world.processes.wait_for(ASKING, lambda: _has_rules(home / ASKING / "node.db"), world._log(ASKING))
+        world.kill(ASKING)
+        yield world
+
+
+def _held(agency: str, people: Sequence[county.Person]) -> list[county.Person]:
+    """Every third person is held by both, every third by the police, every third by neither."""
+    return [one for number, one in enumerate(people) if number % 3 == 0 or (number % 3 == 1 and agency == "police")]
+
+
+def _seen(one: county.Person, people: Sequence[county.Person]) -> bool:
+    return people.index(one) % 2 == 0
+
+
+def _known(people: Sequence[county.Person]) -> tuple[Known, ...]:
+    return tuple(
+        Known(
+            _typed(one),
+            {agency: "YES" if one in _held(agency, people) and _seen(one, people) else "NO" for agency in ANSWERING},
+        )
+        for one in people
+        if (datetime.now(UTC).date() - one.date_of_birth).days < 17 * 365
+    )
+
+
+def _typed(one: county.Person) -> dict[str, str]:
+    row = {
+        "first_name": one.first_name,
+        "last_name": one.last_name,
+        "date_of_birth": one.date_of_birth.isoformat(),
+        "sex": one.sex,
+        "address": one.address.line,
+        "postcode": one.address.postcode,
+        "role": "child",
+    }
+    return {name: value for name, value in row.items() if value}
+
+
+def _furnish(home: Path, agency: str, federation: str, at: Mapping[str, int], held: Sequence[county.Person]) -> None:
+    """Lay an agency's records, its mapping and its identity provider beside its node."""
+    mapping = write_records(home / "records", agency, held)
+    everybody = grow(PEOPLE)
+    day = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
+    with contextlib.closing(sqlite3.connect(home / "records" / "records.db")) as connection, connection:
+        seen = [(number, day) for number, one in enumerate(held, 1) if _seen(one, everybody)]
+        connection.executemany("INSERT INTO contact VALUES (?, ?)", seen)
+    provider = IdentityProvider.make(f"https://login.{agency}.example", agency)
+    (home / "jwks.json").write_bytes(provider.jwks())
+    (home / "sign-in.jwt").write_text(provider.token("worker-1", "practitioner", now_s=int(time.time())), "ascii")
+    (home / "node.toml").write_text(
+        f'federation = "{federation}"\nagency = "{agency}"\nbroker = "localhost:{at["broker"]}"\n'
+        f'steward = "localhost:{at["steward"]}"\nmapping = "{mapping.relative_to(home)}"\n'
+        f"{provider.settings('jwks.json')}",
+        "utf-8",
+    )
+
+
+def _entries(file: Path, sql: str) -> list[Entry]:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        return [entry(row[0], row[1]) for row in connection.execute(sql)]
+
+
+def _has_rules(file: Path) -> bool:
+    with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file)) as connection:
+        return bool(connection.execute("SELECT 1 FROM node_entry WHERE kind = 'POLICY_ACTIVATED'").fetchall())
+    return False
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as taken:
+        sockets = [taken.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
