@@ -48,7 +48,8 @@ from broker.sequencer import Batch, Sequencer, Writer, record
 from broker.sessions import Sessions
 from broker.settings import BrokerSettings
 from broker.stages import Asked, Released
-from broker.store import open_store
+from broker.store import Store, StoreUnusable, open_store
+from broker.store.database import Pen
 
 MAX_ASK_BYTES: Final = 1024 * 1024 + 64 * 1024
 """An Ask of at most 1 MiB, with room for its frame."""
@@ -80,6 +81,10 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 HEALTH_EVERY_S: Final = 5.0
+AGAIN_S: Final = 1.0
+"""How soon after a failure it is looked again, in seconds."""
+TURN_EVERY_S: Final = 0.5
+"""How often a broker that stands by looks whether it may write, in seconds."""
 CLOCK_EVERY_S: Final = 1.0
 """How often this machine's clock is held against one that nobody can set, seconds; each reading does so too."""
 
@@ -151,12 +156,20 @@ def refuse_other_backends(backend: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_ns) -> AsyncIterator[str]:
+async def running(
+    settings: BrokerSettings,
+    wall: Callable[[], int] = time.time_ns,
+    superseded: Callable[[], None] = lambda: None,
+) -> AsyncIterator[str]:
     """A broker that serves until the block ends.
+
+    It does not listen before it may write the ledger: while another broker serves on the same database, it waits, and
+    whoever dials finds that one.
 
     Args:
         settings: What it was told.
         wall: The clock, nanoseconds since 1970.
+        superseded: Called when another broker has taken over; this one answers nothing more.
 
     Yields:
         The address it listens on, host:port.
@@ -168,7 +181,11 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
     directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), clock.now_ns)
     federation = directory.current().federation
     policy = load_policy(settings.policy_bundle, directory, engine_of(settings))
-    store = open_store(settings.database)
+    store = open_store(settings.place)
+    if await _turn(store):
+        # It may have been replaced meanwhile.
+        policy.rules.engine.close()
+        policy = load_policy(settings.policy_bundle, directory, engine_of(settings))
     origin = directory.current().broker.ledger_origin
     sequencer = Sequencer(Writer(store, origin, keys.read_ed25519(settings.ledger_key)))
     sequencer.start()
@@ -232,7 +249,7 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
     agreements_pb2_grpc.add_AgreementServiceServicer_to_server(service.Agreeing(who, agreements, sessions), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(service.Handing(lambda: directory.data), server)
     audit_pb2_grpc.add_AuditServiceServicer_to_server(service.Auditing(reading), server)
-    counters = keyserver.StoredCounters(settings.database.with_suffix(".quota"))
+    counters = keyserver.StoredCounters(settings.counts)
     epoch = directory.current().epoch.id
     key_server = keyserver.KeyServer(
         keys={epoch: keyserver.family_keys(keys.read_secret(settings.key_server_seed), epoch)},
@@ -246,12 +263,10 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
     credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)
     await server.start()
-    if settings.metrics is not None:
-        metrics.serve(settings.metrics)
     around = contextlib.AsyncExitStack()
     if settings.policy_listen is not None:
         await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
-    watching = asyncio.create_task(_watch(health, sequencer, policy))
+    watching = asyncio.create_task(_watch(health, sequencer, policy, store.pen, superseded))
     holding = asyncio.create_task(_hold_clock(clock, sequencer))
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
     log.info(
@@ -260,9 +275,11 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
         directory_version=directory.current().version,
         policy=policy.revision,
     )
+    metrics.ACTIVE.set(1)
     try:
         yield address
     finally:
+        metrics.ACTIVE.set(0)
         watching.cancel()
         await around.aclose()
         holding.cancel()
@@ -271,7 +288,30 @@ async def running(settings: BrokerSettings, wall: Callable[[], int] = time.time_
         policy.rules.engine.close()
         counters.close()
         store.close()
-        log.info(Event.SERVICE_STOPPED, cause="asked")
+        log.info(Event.SERVICE_STOPPED, cause="superseded" if store.pen.lost else "asked")
+
+
+async def _turn(store: Store) -> bool:
+    """Wait until this broker may write; whether it had to wait."""
+    try:
+        if store.pen.take():
+            return False
+        log.info(Event.STANDING_BY)
+        while not await _taken(store):
+            await asyncio.sleep(TURN_EVERY_S)
+    except BaseException:
+        store.close()
+        raise
+    return True
+
+
+async def _taken(store: Store) -> bool:
+    try:
+        return await asyncio.to_thread(store.pen.take)
+    except StoreUnusable as problem:
+        # The server is down for everybody; this one is as ready as any when it comes back.
+        log.error(Event.LEDGER_FAILED, reason=problem.reason)
+        return False
 
 
 def _room(settings: BrokerSettings) -> Room:
@@ -317,9 +357,11 @@ def _told(asked: Asked, released: Released, seconds: float) -> None:
     metrics.released(released, kind, seconds)
 
 
-async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -> None:
+async def _watch(
+    health: HealthServicer, sequencer: Sequencer, policy: Policy, pen: Pen, superseded: Callable[[], None]
+) -> None:
     """SERVING only while this process can decide, sign and write its ledger."""
-    while True:
+    while not pen.lost:
         try:
             await sequencer.probe()
             await policy.rules.engine.decide(decide.ENTRYPOINT, b"{}")
@@ -333,7 +375,8 @@ async def _watch(health: HealthServicer, sequencer: Sequencer, policy: Policy) -
             log.error(Event.RPC_FAILED, method="health", reason="INTERNAL", kind=type(error).__name__)
         serving = health_pb2.HealthCheckResponse.SERVING if able else health_pb2.HealthCheckResponse.NOT_SERVING
         await health.set("", serving)
-        await asyncio.sleep(HEALTH_EVERY_S)
+        await asyncio.sleep(HEALTH_EVERY_S if able else AGAIN_S)
+    superseded()
 
 
 async def _hold_clock(clock: Clock, sequencer: Sequencer) -> None:
@@ -369,5 +412,19 @@ async def serve(settings: BrokerSettings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     loop.set_exception_handler(_unheard)
-    async with running(settings):
-        await stopping.wait()
+    if settings.metrics is not None:
+        metrics.serve(settings.metrics)
+    serving, told = asyncio.create_task(_serving(settings)), asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _serving(settings: BrokerSettings) -> None:
+    """Serve; once another broker has taken over, begin again from the start and stand by."""
+    while True:
+        superseded = asyncio.Event()
+        async with running(settings, superseded=superseded.set):
+            await superseded.wait()

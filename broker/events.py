@@ -32,6 +32,7 @@ class Event(StrEnum):
 
     SERVICE_STARTED = auto()
     SERVICE_STOPPED = auto()
+    STANDING_BY = auto()
     DIRECTORY_READ = auto()
     DIRECTORY_REFUSED = auto()
     CERTIFICATE_READ = auto()
@@ -66,6 +67,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
     {
         Event.SERVICE_STARTED: frozenset({"listening_on", "version", "directory_version", "policy"}),
         Event.SERVICE_STOPPED: frozenset({"cause"}),
+        Event.STANDING_BY: frozenset(),
         Event.DIRECTORY_READ: frozenset({"directory_version", "agencies"}),
         Event.DIRECTORY_REFUSED: frozenset({"reason"}),
         Event.CERTIFICATE_READ: frozenset({"expires_at"}),

@@ -9,15 +9,14 @@ are the steward's alone.
 """
 
 import asyncio
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import grpc.aio
+from sqlalchemy.exc import SQLAlchemyError
 
 from accord import allowance
 from accord.identity import FAMILIES
@@ -25,6 +24,8 @@ from accord.linkage import MAX_ELEMENTS, FamilyKey
 from accord.reasons import Problem
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from broker.events import Event, log
+from broker.stages import LedgerUnavailable
+from broker.store import Place, counting, spent
 
 MAX_REQUEST_BYTES: Final = 65_536
 """Largest request: 1,000 elements of 32 bytes, their framing, and a ledger head."""
@@ -32,6 +33,9 @@ MAX_REQUEST_BYTES: Final = 65_536
 ASK: Final = keys_pb2.KEY_USE_ASK
 INDEX: Final = keys_pb2.KEY_USE_INDEX
 _USES: Final[Mapping[int, str]] = {ASK: "ask", INDEX: "index"}
+
+GRACE_DAYS: Final = 2
+"""Counts are kept so much longer than their span, should a clock be set back."""
 
 Keys = Mapping[str, Mapping[str, FamilyKey]]
 """Epoch -> family id -> key. Two epochs while the keys are being changed, otherwise one."""
@@ -115,51 +119,45 @@ class MemoryCounters:
 
 
 class StoredCounters:
-    """Counts in a SQLite file of its own, so that a restart gives nothing back.
+    """Counts in a database, so that a restart gives nothing back.
 
     Commits are not synced one by one: after a power failure the last few calls may be uncounted, which no guesser can
     bring about (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
-        path.touch(mode=0o600, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS spent (span TEXT, agency TEXT, use TEXT, family TEXT, ends INTEGER NOT NULL,"
-            " elements INTEGER NOT NULL, PRIMARY KEY (span, agency, use, family)) WITHOUT ROWID"
-        )
+    def __init__(self, place: Place) -> None:
+        """Open the file of the counts, or make it; or use the server's table.
+
+        Raises:
+            StoreUnusable: The server's address cannot be used.
+        """
+        self._engine = counting(place)
+        self._pruned = 0
 
     def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], spans: Sequence[Span]) -> bool:
-        """As `Counters.take`."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        with self._connection:
-            # Two days' grace, should a clock be set back.
-            self._connection.execute("DELETE FROM spent WHERE ends < ?", (day - 2,))
-            for span in spans:
-                rows = self._connection.execute(
-                    "SELECT family, elements FROM spent WHERE span = ? AND agency = ? AND use = ?",
-                    (span.name, agency, use),
-                )
-                used = dict(rows.fetchall())
-                if any(used.get(family, 0) + count > span.most.get(family, 0) for family, count in wanted.items()):
-                    return False
-            self._connection.executemany(
-                "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
-                [
-                    (span.name, agency, use, family, span.ends, count)
-                    for span in spans
-                    for family, count in wanted.items()
-                ],
-            )
+        """As `Counters.take`.
+
+        Raises:
+            LedgerUnavailable: The database cannot be read or written.
+        """
+        try:
+            with self._engine.begin() as connection:
+                if day != self._pruned:
+                    spent.forget(connection, before=day - GRACE_DAYS)
+                used = [spent.of(connection, span.name, agency, use) for span in spans]
+                for span, of_span in zip(spans, used, strict=True):
+                    if any(of_span.get(one, 0) + count > span.most.get(one, 0) for one, count in wanted.items()):
+                        return False
+                for span, of_span in zip(spans, used, strict=True):
+                    spent.add(connection, span.name, agency, use, span.ends, wanted, of_span)
+        except SQLAlchemyError as error:
+            raise LedgerUnavailable("the allowances cannot be counted") from error
+        self._pruned = day
         return True
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the database."""
+        self._engine.dispose()
 
 
 def family_keys(seed: bytes, epoch: str) -> Mapping[str, FamilyKey]:

@@ -23,6 +23,7 @@ PASSED_OVER: Final = Gauge(
     "Nodes whose breaker is open now: not asked, because they only failed",
     registry=REGISTRY,
 )
+ACTIVE: Final = Gauge("accord_broker_active", "1 while this broker serves, 0 while it stands by", registry=REGISTRY)
 
 
 def released(one: Released, kind: str, seconds: float) -> None:

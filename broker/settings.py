@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -19,6 +19,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from accord import directory
 from accord.reasons import REASONS, Problem
 from broker import engines
+
+if TYPE_CHECKING:
+    from broker.store import Place
 
 PREFIX: Final = "ACCORD_"
 ELSEWHERE: Final = frozenset({"ACCORD_HOME", "ACCORD_CI", "ACCORD_SETTINGS"})
@@ -70,6 +73,8 @@ class BrokerSettings(BaseSettings):
         federation: Name of the federation, for example `midshire`.
         listen: Where nodes and the steward dial in, host:port.
         database: SQLite file of state and ledger; made when absent.
+        database_url_file: File that holds the address of a PostgreSQL database for state and ledger, in place of the
+            SQLite file. Several brokers may name one database: one of them serves, the others stand by.
         directory: The signed directory.json.
         federation_public: The pinned federation public key, one line of URL-safe base64.
         ca: Certificate authority of the federation, PEM.
@@ -107,6 +112,7 @@ class BrokerSettings(BaseSettings):
     federation: str = Field(pattern=f"^{directory.FEDERATION}$")
     listen: Endpoint = "127.0.0.1:7443"
     database: Path = Path("broker.db")
+    database_url_file: Path | None = None
     directory: Path = Path("directory.json")
     federation_public: Path = Path("federation.pub")
     ca: Path = Path("ca.pem")
@@ -148,6 +154,8 @@ class BrokerSettings(BaseSettings):
             raise ValueError(
                 "node_deadline_ms must be below ask_deadline_ms, so that a slow node does not cost the answer"
             )
+        if self.database_url_file is not None and "database" in self.model_fields_set:
+            raise ValueError("name either database or database_url_file, not both")
         if self.metrics is not None and not _LOOPBACK.fullmatch(self.metrics):
             raise ValueError("metrics must be on this machine only: 127.0.0.1, [::1] or localhost")
         if self.policy_listen is not None and not _LOOPBACK.fullmatch(self.policy_listen):
@@ -155,6 +163,19 @@ class BrokerSettings(BaseSettings):
         if (self.policy_engine == "opa") != (self.opa_url is not None):
             raise ValueError('policy_engine = "opa" and opa_url go together: give both or neither')
         return self
+
+    @property
+    def place(self) -> "Place":
+        """Where state and ledger are."""
+        # Most commands open neither, and need not wait for it to load.
+        from broker.store import Server
+
+        return self.database if self.database_url_file is None else Server(self.database_url_file)
+
+    @property
+    def counts(self) -> "Place":
+        """Where the key server counts: on the same server, or in a file beside the SQLite file."""
+        return self.place if self.database_url_file is not None else self.database.with_suffix(".quota")
 
 
 def load(file: Path) -> BrokerSettings:

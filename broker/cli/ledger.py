@@ -39,7 +39,7 @@ def verify(
     from broker.store import open_for_reading
 
     told = load(home)
-    store = open_for_reading(told.database)
+    store = open_for_reading(told.place)
     directory = _directory(told)
     try:
         with _progress() as bar:
@@ -92,7 +92,7 @@ def export(
     from broker import fsck
     from broker.store import open_for_reading, tree
 
-    store = open_for_reading(load(home).database)
+    store = open_for_reading(load(home).place)
     try:
         with store.reader.connect() as connection:
             head = tree.head(connection)
@@ -120,7 +120,7 @@ def search(
     """Find records. They hold codes and pseudonyms, never who was asked about."""
     from broker.store import open_for_reading
 
-    store = open_for_reading(load(home).database)
+    store = open_for_reading(load(home).place)
     wanted = {"query_id": query_id, "kind": kind, "agency": agency, "question": question}
     try:
         found = [row for row in _records(store) if all(row.get(key) == value for key, value in wanted.items() if value)]

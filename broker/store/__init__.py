@@ -9,6 +9,7 @@
     tables       the tables, one set for both
     guards       triggers that refuse to change what the ledger holds
     prepared     statements compiled once
+    spent        what was used of the key server's allowances
     state, tree  reading and changing the state; reading the ledger
 
 Only `broker.sequencer` may use `writer`. Every other reader goes through `reader`, which cannot write.
@@ -19,9 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from broker.store.database import MIGRATIONS, NEWEST, Store
 from broker.store.failure import StoreUnusable
-from broker.store.sqlite import open_file, probe, read_file
+from broker.store.sqlite import count_in_file, open_file, probe, read_file
 
 __all__ = [
     "MIGRATIONS",
@@ -30,6 +33,7 @@ __all__ = [
     "Server",
     "Store",
     "StoreUnusable",
+    "counting",
     "open_for_reading",
     "open_store",
     "probe",
@@ -76,3 +80,16 @@ def open_for_reading(place: Place) -> Store:
     from broker.store.postgresql import read_server
 
     return read_server(place.url_file)
+
+
+def counting(place: Place) -> Engine:
+    """One connection to the key server's counts: the server's table, or a file of their own.
+
+    Raises:
+        StoreUnusable: The server's address cannot be used.
+    """
+    if isinstance(place, Path):
+        return count_in_file(place)
+    from broker.store.postgresql import count_on_server
+
+    return count_on_server(place.url_file)

@@ -272,7 +272,7 @@ def read_server(url_file: Path) -> Store:
     return Store(str(address), None, reader, NoPen())
 
 
-def counting(url_file: Path) -> Engine:
+def count_on_server(url_file: Path) -> Engine:
     """Connections for the key server's counts, which may be lost with the last moments before a power failure.
 
     Raises:

@@ -21,12 +21,14 @@ from sqlalchemy.pool import QueuePool
 
 from broker.store.database import NoPen, Store, migrate
 from broker.store.failure import StoreUnusable
+from broker.store.tables import COUNTS
 
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a statement waits for a lock; only a backup or a verifier could hold one."""
 
 SYNCHRONOUS_FULL: Final = 2
 """What `PRAGMA synchronous` answers for FULL (https://www.sqlite.org/pragma.html#pragma_synchronous)."""
+_NORMAL: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,17 @@ def read_file(path: Path) -> Store:
     return Store(str(path), None, _engine(path, begin="BEGIN", writable=False), NoPen())
 
 
+def count_in_file(path: Path) -> Engine:
+    """One connection to a file of counts, made when it is not there.
+
+    Its commits wait for no disk, and writing it holds up no ledger: so it is a file of its own.
+    """
+    path.touch(mode=0o600, exist_ok=True)
+    engine = _engine(path, begin="BEGIN IMMEDIATE", writable=True, synchronous=_NORMAL)
+    COUNTS.create_all(engine)
+    return engine
+
+
 def probe(path: Path) -> None:
     """Take the write lock for a moment and let it go: needs a file and a disk that can be written; nothing is.
 
@@ -103,7 +116,7 @@ def probe(path: Path) -> None:
         raise StoreUnusable(f"{path} cannot be written: {error}") from error
 
 
-def _engine(path: Path, *, begin: str, writable: bool) -> Engine:
+def _engine(path: Path, *, begin: str, writable: bool, synchronous: int = SYNCHRONOUS_FULL) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,
@@ -122,11 +135,11 @@ def _engine(path: Path, *, begin: str, writable: bool) -> Engine:
         connection.execute("PRAGMA trusted_schema = OFF")
         if writable:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-            if mode != "wal" or synchronous != SYNCHRONOUS_FULL:
-                raise StoreUnusable(f"{path} would not keep what it acknowledged: {mode}, synchronous {synchronous}")
+            found = connection.execute("PRAGMA synchronous").fetchone()[0]
+            if mode != "wal" or found != synchronous:
+                raise StoreUnusable(f"{path} would not keep what it acknowledged: {mode}, synchronous {found}")
         else:
             connection.execute("PRAGMA query_only = ON")
 

@@ -17,12 +17,15 @@ import io
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from accord.identity import describe
 from accord.v1 import broker_pb2, node_pb2
@@ -35,6 +38,7 @@ from broker import __main__ as broker
 from broker import events as broker_events
 from broker import policy
 from broker.settings import BrokerSettings
+from broker.store import open_for_reading, state, tree
 from deploy.demo import county, identity_provider
 from tests.world import trust
 
@@ -307,9 +311,8 @@ class World:
         """Take a withdrawal at an agency, and wait till every attached node that is party to it has been told."""
         async with self.desk(agency) as desk:
             await capture.withdraw(desk.asker, record_id, "self", desk.caller_token, desk.withdraw)
-        with contextlib.closing(sqlite3.connect(self.broker.database)) as connection:
-            found = connection.execute("SELECT agency FROM agreement_party WHERE record_id = ?", (record_id,))
-            parties = {row[0] for row in found} & set(self._running)
+        with self._broker_store() as connection:
+            parties = state.parties(connection, record_id) & set(self._running)
         await self.until(lambda: all(record_id in self.streams[one].withdrawn for one in parties))
 
     def now_ns(self) -> int:
@@ -324,7 +327,17 @@ class World:
 
     def broker_records(self, start: int = 0) -> list[dict[str, Any]]:
         """The broker's ledger from an entry on."""
-        return _bodies(self.broker.database, 'SELECT body FROM ledger_entry WHERE "index" >= ? ORDER BY "index"', start)
+        with self._broker_store() as connection:
+            return [json.loads(one.body) for one in tree.entries(connection, start, tree.count(connection))]
+
+    @contextlib.contextmanager
+    def _broker_store(self) -> Iterator[Connection]:
+        store = open_for_reading(self.broker.place)
+        try:
+            with store.reader.connect() as connection:
+                yield connection
+        finally:
+            store.close()
 
     def node_records(self, agency: str, start: int = 0) -> list[dict[str, Any]]:
         """A node's own ledger from an entry on."""
@@ -359,6 +372,7 @@ async def stack(
     *,
     attach: bool = True,
     clocks: Mapping[str, Callable[[], int]] | None = None,
+    broker_told: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
     """Found a federation, give its agencies their records, and run it till the block ends.
 
@@ -367,13 +381,14 @@ async def stack(
         records: Agency -> what it holds, beside the neighbours that every agency holds.
         attach: False leaves the nodes with rules and index, ready for frames that a test makes, but not attached.
         clocks: "broker" or an agency -> its clock, nanoseconds since 1970; this machine's when left out.
+        broker_told: What the broker is told otherwise than usual.
     """
     federation = trust.make_federation(home, now_ns=time.time_ns())
     logs = (io.StringIO(), io.StringIO())
     broker_events.configure("debug", logs[0], strict=True)
     node_events.configure("debug", logs[1], strict=True)
     try:
-        async with _running(home, federation, records or {}, logs, clocks or {}) as world:
+        async with _running(home, federation, records or {}, logs, clocks or {}, broker_told) as world:
             for agency in world.settings:
                 await world.index(agency)
             for agency in world.settings:
@@ -394,12 +409,13 @@ async def _running(
     records: Mapping[str, Sequence[county.Held]],
     logs: tuple[io.StringIO, io.StringIO],
     clocks: Mapping[str, Callable[[], int]],
+    broker_told: Mapping[str, Any],
 ) -> AsyncIterator[World]:
     keys = federation.broker
     bundle = policy.pack(policy_files(), keys.policy, keys.policy_kid)
     (home / "broker" / "policy.tar.gz").write_bytes(bundle)
     told = _absolute(BrokerSettings(federation=federation.name, listen="localhost:0"), home / "broker")
-    told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS})
+    told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS, **broker_told})
     steward = node_settings.StewardSettings(federation=federation.name, listen="localhost:0")
     async with (
         broker.running(told, clocks.get("broker", time.time_ns)) as broker_at,
