@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from accord import bundle, canonical, catalogue
 from accord.canonical import Json, b64url, encode, sha256
 from accord.reasons import Problem
-from broker.engines.regorus import packages
+from broker.lint import Fault, lint
 
 PROFILES: Final = ("demo", "production")
 """demo works with law that no lawyer has checked yet; production refuses it."""
@@ -43,17 +43,8 @@ FOREVER_NS: Final = 2**63 - 1
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 DAY_NS: Final = 86_400_000_000_000
-
-_FORBIDDEN: Final[Mapping[str, str]] = {
-    r"\b(?:http|net|rand|uuid|opa|crypto|time|trace)\.[a-z_.]+\(": "a rule reads no clock, network or chance",
-    r"\bio\.jwt\.": "a rule checks no token",
-    r"\b(?:sprintf|print|walk|numbers\.range|regex\.\w+|rego\.\w+)\s*\(": "engines differ on this function",
-    r"\bnot\s+(?![a-z_]+(?:\.[a-z_0-9]+)*\s*(?:[}\n;]|$))": "after not stands the name of one ground, nothing else",
-    r"(?<![\w.])\d+\.\d": "numbers are whole",
-    r"^\s*import\b": "write the whole name, such as data.accord.grounds.at; one engine reads an import wrongly",
-    r"\bwith\s+(?:input|data)\b": "only tests replace input or data",
-}
-"""What a rule may not contain, because engines disagree on it or because the decision could not be repeated."""
+_REFUSES: Final = re.compile(rb"(?m)^(?:default )?refusals\b")
+"""A question's rule may refuse by itself; most only permit."""
 
 
 class PolicyMistake(Problem):
@@ -63,16 +54,18 @@ class PolicyMistake(Problem):
         file: Where, from the policies directory.
         field: Which field, with dots; empty for the whole file.
         cure: What to do.
+        faults: Every fault in the rules, where the mistake is in a rule.
     """
 
     reason = "BAD_BUNDLE"
 
-    def __init__(self, file: str, field: str, cure: str) -> None:
+    def __init__(self, file: str, field: str, cure: str, faults: tuple[Fault, ...] = ()) -> None:
         """Say where the mistake is and what to do."""
         super().__init__(f"{file}{': ' + field if field else ''}: {cure}")
         self.file = file
         self.field = field
         self.cure = cure
+        self.faults = faults
 
 
 def build(policies: Path, profile: str, key: EllipticCurvePrivateKey, kid: str) -> bytes:
@@ -154,6 +147,12 @@ def compile_files(policies: Path, profile: str) -> dict[str, bytes]:
     files[OWN_RULES] = _own_rules(files, rows["questions"])
     for path in SHIPPED_SCHEMAS:
         files[path] = encode(_json(policies, policies / path))
+    faults = lint(files)
+    if faults:
+        first = faults[0]
+        raise PolicyMistake(
+            first.file, f"line {first.line}, column {first.column}", f"{first.told} {first.cure}", faults
+        )
     return files
 
 
@@ -489,15 +488,13 @@ def _catalogue(rows: Mapping[str, Rows]) -> dict[str, Any]:
 
 
 def _rules(policies: Path) -> dict[str, bytes]:
-    """Every rule file but the tests, checked for its form."""
+    """Every rule file but the tests."""
     rules: dict[str, bytes] = {}
     for path in sorted((policies / "accord").rglob("*.rego")):
         file = path.relative_to(policies).as_posix()
         if path.name.endswith("_test.rego"):
             continue
-        text = _text(policies, path)
-        check_rule(file, text)
-        rules[file] = text.encode()
+        rules[file] = _text(policies, path).encode()
     return rules
 
 
@@ -518,35 +515,11 @@ def _own_rules(files: Mapping[str, bytes], questions: Rows) -> bytes:
         parts.append(
             f'own_permit := data.accord.questions.{area}.{name}.permit if input.request.question_id == "{id_}"\n'
         )
-        parts.append(
-            f"own_refusals := {{d | some d in data.accord.questions.{area}.{name}.refusals}} if {{\n"
-            f'\tinput.request.question_id == "{id_}"\n}}\n'
-        )
+        if _REFUSES.search(files[file]):
+            parts.append(
+                f"own_refusals := {{d | some d in data.accord.questions.{area}.{name}.refusals}} if {{\n"
+                f'\tinput.request.question_id == "{id_}"\n}}\n'
+            )
     for file in sorted(found):
         raise PolicyMistake(file, "", "no question of data/questions has this rule; write the question or remove it")
     return "\n".join(parts).encode()
-
-
-def check_rule(file: str, text: str) -> None:
-    """Demand that a rule file keeps to the part of Rego on which engines agree.
-
-    Args:
-        file: Its path from the policies directory.
-        text: Its content.
-
-    Raises:
-        PolicyMistake: It does not, or its package is not that of its directory.
-    """
-    code = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', re.sub(r"(?m)#.*$", "", text))
-    for pattern, cure in _FORBIDDEN.items():
-        found = re.search(pattern, code, re.MULTILINE)
-        if found:
-            line = code.count("\n", 0, found.start()) + 1
-            raise PolicyMistake(file, f"line {line}", cure)
-    wanted = "data." + file.rpartition("/")[0].replace("/", ".")
-    try:
-        found_packages = packages(file, text)
-    except ValueError as error:
-        raise PolicyMistake(file, "", f"this is not Rego: {error}") from error
-    if found_packages != (wanted,):
-        raise PolicyMistake(file, "package", f"write package {wanted.removeprefix('data.')}, like the directory")

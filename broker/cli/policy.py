@@ -1,11 +1,13 @@
-"""Policy bundles: build."""
+"""Policy bundles: check and build."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from broker.cli.app import HomeOption, app, load, out
+from broker.cli.app import Exit, HomeOption, JsonOption, app, load, out
 
 policy = typer.Typer(help="The rules that decide every question.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -18,21 +20,55 @@ def starter_policies() -> Path:
     return STARTER if STARTER.is_dir() else CHECKOUT
 
 
+PoliciesArgument = Annotated[Path | None, typer.Argument(help="The policies folder; the starter policies if left out.")]
+ProfileOption = Annotated[str, typer.Option(help="demo, or production: refuses law that nobody has verified.")]
+
+
+@policy.command("check")
+def policy_check(
+    policies: PoliciesArgument = None, profile: ProfileOption = "demo", as_json: JsonOption = False
+) -> None:
+    """Look for mistakes in the policies: where each one is, and what to write instead. Changes nothing."""
+    from broker.policy import PolicyMistake, compile_files
+
+    _known(profile)
+    found: list[dict[str, object]] = []
+    try:
+        compile_files(policies or starter_policies(), profile)
+    except PolicyMistake as mistake:
+        found = [asdict(fault) for fault in mistake.faults] or [
+            {"file": mistake.file, "field": mistake.field, "told": "There is a mistake here.", "cure": mistake.cure}
+        ]
+    if as_json:
+        out.print_json(json.dumps({"faults": found}))
+    elif not found:
+        out.print("No mistake was found.")
+    for one in () if as_json else found:
+        where = ":".join(str(one[part]) for part in ("file", "line", "column", "field") if one.get(part))
+        out.print(f"{where}\n  {one['told']} {one['cure']}", markup=False, highlight=False, soft_wrap=True)
+    if found:
+        raise Exit(1)
+
+
+def _known(profile: str) -> None:
+    from broker.policy import PROFILES
+
+    if profile not in PROFILES:
+        raise typer.BadParameter("say demo or production", param_hint="--profile")
+
+
 @policy.command("build")
 def policy_build(
     home: HomeOption,
-    policies: Annotated[
-        Path | None, typer.Argument(help="The policies folder; the starter policies if left out.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="demo, or production: refuses law that nobody has verified.")] = "demo",
+    policies: PoliciesArgument = None,
+    profile: ProfileOption = "demo",
 ) -> None:
     """Check the policies, sign them and put the bundle where the broker reads it."""
     from accord import bundle as bundles
     from broker import keys
-    from broker.policy import PROFILES, build
+    from broker.policy import build
 
-    if profile not in PROFILES:
-        raise typer.BadParameter("say demo or production", param_hint="--profile")
+    _known(profile)
     told = load(home)
     key = keys.read_p256(told.policy_key)
     data = build(policies or starter_policies(), profile, key, told.policy_key_id)

@@ -193,20 +193,6 @@ def data_of(files: Mapping[str, bytes]) -> dict[str, Any]:
     return root
 
 
-def packages(file: str, text: str) -> tuple[str, ...]:
-    """The packages of a rule file, such as `data.accord.grounds`.
-
-    Raises:
-        ValueError: It is not Rego.
-    """
-    engine = regorus.Engine()
-    try:
-        engine.add_policy(file, text)
-        return tuple(engine.get_packages())
-    except RuntimeError as error:
-        raise ValueError(_first_part(error)) from error
-
-
 def syntax_tree(file: str, text: str) -> Mapping[str, Any]:
     """The syntax tree of a rule file as the engine has it.
 

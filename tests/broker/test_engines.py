@@ -10,7 +10,7 @@ import pytest
 from accord.bundle import Bundle
 from broker import engines as interface
 from broker.engines import Engine, PolicyError, PolicyUnavailable, PolicyUndefined
-from broker.engines.regorus import Regorus, data_of, packages
+from broker.engines.regorus import Regorus, data_of
 from tests.world.rules import bundle_of, example, shipped
 
 DOCUMENT = json.dumps(example("s47_enquiry")).encode()
@@ -194,11 +194,6 @@ def test_data_lies_under_its_directory() -> None:
     )
 
     assert {"accord": {"data": {"a": 1, "more": {"b": 2}}}} == found
-
-
-def test_the_package_of_a_file_is_read() -> None:
-    """What a rule file speaks for."""
-    assert ("data.accord.query",) == packages("x.rego", "package accord.query")
 
 
 def test_both_sides_have_the_same_interface() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from accord import catalogue
 from accord.bundle import open_bundle
 from broker import policy
-from broker.policy import FOREVER_NS, PolicyMistake, check_rule
+from broker.policy import FOREVER_NS, PolicyMistake
 from tests.world.rules import KEY, KID, POLICIES
 
 Change = Callable[[Path], None]
@@ -154,12 +156,12 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "a package elsewhere": (
         _replace("accord/grounds/case.rego", "package accord.grounds", "package accord.query"),
         "accord/grounds/case.rego",
-        "package",
+        "line 1, column 1",
     ),
     "a rule that does not parse": (
         _write("accord/grounds/more.rego", "package accord.grounds {"),
         "accord/grounds/more.rego",
-        "",
+        "line 1, column 24",
     ),
 }
 
@@ -195,42 +197,47 @@ def test_a_file_outside_is_not_read(copy: Path, tmp_path: Path) -> None:
         policy.build(copy, "demo", KEY, KID)
 
 
-FORBIDDEN = {
-    "a clock": "x := time.now_ns()",
-    "the network": 'x := http.send({"method": "get", "url": "http://localhost"})',
-    "chance": 'x := rand.intn("a", 5)',
-    "a token": 'x := io.jwt.decode("a")',
-    "a format": 'x := sprintf("%d", [1])',
-    "a pattern": 'x if regex.match("a+", "aa")',
-    "a walk": "x := [p | walk(input, [p, _])]",
-    "a fraction": "x := 1.5",
-    "an import": "import data.accord.grounds",
-    "another import": "import rego.v1",
-    "a replaced input": "x if y with input as {}",
-    "not before a call": "x if not f(input.y)",
-    "not before in": 'x if not "a" in input.list',
-    "not before an index": "x if not data.accord.data.gateways[input.gateway]",
-    "not before a longer call": "x if not data.accord.all_found(input)",
-}
+def test_every_fault_of_the_rules_is_named_with_its_line_and_column(copy: Path) -> None:
+    """A mistyped reference is undefined without a word, so it never gets into a bundle."""
+    rule = copy / "accord/grounds/case.rego"
+    rule.write_text(rule.read_text() + "\n# METADATA\n# title: Held\nheld if input.porpoise == 1.5\n")
+    line = len(rule.read_text().splitlines())
 
+    with pytest.raises(PolicyMistake) as caught:
+        policy.build(copy, "demo", KEY, KID)
 
-@pytest.mark.parametrize("what", FORBIDDEN)
-def test_what_engines_differ_on_is_refused(what: str) -> None:
-    """A rule keeps to what every engine reads alike, and so it decides the same again later."""
-    with pytest.raises(PolicyMistake):
-        check_rule("accord/grounds/x.rego", f"package accord.grounds\n\n{FORBIDDEN[what]}\n")
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["x if not y", "x if {\n\tnot data.accord.grounds.y\n\tz\n}", 'x := "time.now_ns() 1.5"', "# not f(x) 1.5\nx := 1"],
-)
-def test_what_engines_agree_on_is_accepted(line: str) -> None:
-    """Negative control: names after not, and anything inside a text or a comment."""
-    check_rule("accord/grounds/x.rego", f"package accord.grounds\n\n{line}\n")
+    assert [(line, 9, "NO_SUCH_REFERENCE"), (line, 27, "FRACTION")] == [
+        (fault.line, fault.column, fault.code) for fault in caught.value.faults
+    ]
 
 
 def test_only_the_two_profiles_are_built() -> None:
     """A third profile would be neither."""
     with pytest.raises(ValueError, match="profile"):
         policy.build(POLICIES, "test", KEY, KID)
+
+
+def checked(*told: str) -> subprocess.CompletedProcess[str]:
+    """`accord-broker policy check`."""
+    words = [str(Path(sys.executable).with_name("accord-broker")), "policy", "check", *told]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_checking_names_every_fault_and_changes_nothing(copy: Path) -> None:
+    """Whoever edits policy sees where to look before anybody is asked to approve."""
+    rule = copy / "accord/grounds/case.rego"
+    rule.write_text(rule.read_text() + "\nheld if input.porpoise == 1.5\n")
+    plain, for_programs = checked(str(copy)), checked(str(copy), "--json")
+
+    assert (1, 1) == (plain.returncode, for_programs.returncode)
+    assert "There is no input.porpoise." in plain.stdout
+    assert ["NO_METADATA", "NO_SUCH_REFERENCE", "FRACTION"] == [
+        one["code"] for one in json.loads(for_programs.stdout)["faults"]
+    ]
+
+
+def test_checking_the_policies_that_ship_finds_nothing() -> None:
+    """The rules keep to their own dialect."""
+    found = checked("--json")
+
+    assert (0, {"faults": []}) == (found.returncode, json.loads(found.stdout))
