@@ -6,6 +6,7 @@
 * No agency hears of a question before its ASKED and WARRANTED records are durable.
 * No answer leaves before its RELEASED record is durable.
 * A question that was asked before is decided again, then its stored answer is released again and recorded.
+* A question on which there is no decision goes nowhere: it is recorded with the cause, and the asker is told.
 * A question that fails after ASKED is durable becomes ABANDONED: it never stays open for want of a last record.
 
 Failures are Problems and come from the parts; this file adds none.
@@ -14,7 +15,7 @@ Failures are Problems and come from the parts; this file adds none.
 from collections.abc import Callable
 from typing import Protocol
 
-from broker.stages import Answers, Asked, Composed, Opened, Permit, Refusal, Released
+from broker.stages import Answers, Asked, Composed, Opened, Permit, Refusal, Released, Undecided
 
 Heard = Callable[[int, int], None]
 """Called with how many agencies were asked and how many have been heard or given up on."""
@@ -23,7 +24,7 @@ Heard = Callable[[int, int], None]
 class Policy(Protocol):
     """Decides a question for all its targets at once."""
 
-    async def decide(self, asked: Asked) -> Permit | Refusal:
+    async def decide(self, asked: Asked) -> Permit | Refusal | Undecided:
         """One decision, by the one engine that settings name."""
 
 
@@ -45,6 +46,9 @@ class Ledger(Protocol):
 
     async def refuse(self, refusal: Refusal) -> Released:
         """Record ASKED and REFUSED."""
+
+    async def undecided(self, undecided: Undecided) -> None:
+        """Record ASKED and ABANDONED, with the cause."""
 
     async def open_entry(self, permit: Permit) -> Opened:
         """Record ASKED, DECIDED and WARRANTED."""
@@ -79,10 +83,14 @@ async def ask(
     Raises:
         LedgerUnavailable: An entry could not be made durable; nothing was released.
         QueryIdReused: The question number was used for another statement.
-        PolicyUnavailable: There was no decision; nothing was asked.
+        Problem: There was no decision, for the reason it names; nothing was asked.
     """
     stored = await ledger.stored(asked)
     decided = await policy.decide(asked)
+    if isinstance(decided, Undecided):
+        if stored is None:
+            await ledger.undecided(decided)
+        raise decided.problem
     if stored is not None:
         return await ledger.replay(decided, stored)
     if isinstance(decided, Refusal):

@@ -21,8 +21,9 @@ from accord import canonical, catalogue
 from accord.bundle import Bundle
 from accord.catalogue import Catalogue
 from accord.statement import BrokerPart, Core, Target
-from broker.engines import Engine, PolicyError, PolicyOtherRevision
-from broker.stages import Asked, Decision, Denial, Permit, Refusal, TargetDecision, User
+from broker.engines import Engine, PolicyError, PolicyOtherRevision, PolicyUnavailable, PolicyUndefined
+from broker.events import Event, log
+from broker.stages import Asked, Decision, Denial, Permit, Refusal, TargetDecision, Undecided, User
 
 ENTRYPOINT: Final = "accord.query.decision"
 DATA: Final = "accord/data/data.json"
@@ -329,6 +330,7 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
         input_sha256=canonical.sha256(document).hex(),
         engine=evaluation.engine,
         elapsed_us=evaluation.elapsed_us,
+        engine_decision_id=evaluation.decision_id,
     )
 
 
@@ -400,14 +402,8 @@ class Decider:
         self._facts = facts
         self._new_id = new_id
 
-    async def decide(self, asked: Asked) -> Permit | Refusal:
-        """One decision for all targets.
-
-        Raises:
-            PolicyUnavailable: See `decide`.
-            PolicyUndefined: See `decide`.
-            PolicyError: See `decide`.
-        """
+    async def decide(self, asked: Asked) -> Permit | Refusal | Undecided:
+        """One decision for all targets, or why there is none."""
         rules = self._rules()
         statement = asked.statement
         document = build_input(
@@ -418,7 +414,17 @@ class Decider:
             at_ns=asked.at_ns,
             rules=rules,
         )
-        decision = await decide(rules, document, statement.broker_part.targets, self._new_id())
+        try:
+            decision = await decide(rules, document, statement.broker_part.targets, self._new_id())
+        except (PolicyUnavailable, PolicyUndefined, PolicyError) as problem:
+            log.error(
+                Event.POLICY_FAILED,
+                query_id=statement.core.query_id,
+                reason=problem.reason,
+                policy=rules.revision,
+                code=getattr(problem, "code", ""),
+            )
+            return Undecided(asked, rules.revision, rules.catalogue.digest, problem)
         decision = replace(decision, question=rules.catalogue.questions.get(statement.core.question))
         if any(word.allow for word in decision.by_target.values()):
             return Permit(asked, decision)

@@ -74,7 +74,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.CERTIFICATE_REFUSED: frozenset({"reason"}),
         Event.CERTIFICATE_EXPIRES_SOON: frozenset({"expires_at"}),
         Event.POLICY_ACTIVATED: frozenset({"policy", "catalogue"}),
-        Event.POLICY_FAILED: frozenset({"query_id", "reason", "policy"}),
+        Event.POLICY_FAILED: frozenset({"query_id", "reason", "policy", "code"}),
         Event.QUESTION_ACCEPTED: frozenset(
             {"query_id", "caller_agency", "question", "question_version", "purpose", "targets"}
         ),

@@ -2,6 +2,7 @@
 
     Permit  -> open_entry  -> ASKED, DECIDED, WARRANTED   in one transaction            -> Opened
     Refusal -> refuse      -> ASKED, REFUSED              in one transaction            -> Released
+    Undecided -> undecided -> ASKED, ABANDONED            in one transaction
     Composed -> close_entry -> ANSWERED or NOT_REACHED for each agency asked, RELEASED  -> Released
     asked before -> replay -> REPLAYED                                                  -> Released
 
@@ -54,6 +55,7 @@ from broker.stages import (
     Released,
     Reply,
     Row,
+    Undecided,
 )
 from broker.store import Store, state, tree
 
@@ -272,6 +274,30 @@ class QuestionLedger:
 
         appended = await self._sequencer.append(Batch(records, guard, write))
         return _released(query_id, rows, appended.entries[1])
+
+    async def undecided(self, undecided: Undecided) -> None:
+        """Record a question on which there is no decision: ASKED and ABANDONED, with the cause.
+
+        It counts for no budget: what an outage cost is not the asker's.
+
+        Raises:
+            QueryIdReused: The number is taken.
+            InProgress: The same question is on its way already.
+            LedgerUnavailable: It could not be recorded.
+        """
+        asked = undecided.asked
+        query_id = asked.statement.core.query_id
+        fields = {"agency": asked.user.agency, "cause": undecided.problem.reason, "policy": undecided.revision}
+        records = (_asked(asked, undecided), record(ABANDONED, asked.at_ns, fields, query_id=query_id))
+
+        def guard(connection: Connection) -> None:
+            _check_unused(connection, asked)
+
+        def write(connection: Connection, indices: tuple[int, ...]) -> None:
+            _open_question(connection, asked, frozenset(), indices[0])
+            state.close_question(connection, query_id, indices[1], ABANDONED, None)
+
+        await self._sequencer.append(Batch(records, guard, write))
 
     async def open_entry(self, permit: Permit) -> Opened:
         """Make the intent to ask durable: ASKED, DECIDED and WARRANTED.
@@ -566,22 +592,25 @@ def _check_agreements(connection: Connection, record_ids: Collection[str]) -> di
 
 
 def _open(connection: Connection, asked: Asked, relied_on: Collection[str], index: int) -> None:
-    query_id = asked.statement.core.query_id
+    _open_question(connection, asked, relied_on, index)
+    state.note_asking(
+        connection,
+        query_id=asked.statement.core.query_id,
+        user=asked.user.token,
+        at_ns=asked.at_ns,
+        subjects=asked.statement.broker_part.subject_tags.values(),
+    )
+
+
+def _open_question(connection: Connection, asked: Asked, relied_on: Collection[str], index: int) -> None:
     state.open_question(
         connection,
-        query_id=query_id,
+        query_id=asked.statement.core.query_id,
         agency=asked.user.agency,
         user=asked.user.token,
         statement_digest=asked.statement.digest,
         agreements=relied_on,
         asked_index=index,
-    )
-    state.note_asking(
-        connection,
-        query_id=query_id,
-        user=asked.user.token,
-        at_ns=asked.at_ns,
-        subjects=asked.statement.broker_part.subject_tags.values(),
     )
 
 
@@ -589,7 +618,7 @@ def _relied_on(decision: Decision) -> frozenset[str]:
     return frozenset(one for target in decision.by_target.values() if target.allow for one in target.agreements_used)
 
 
-def _header(asked: Asked, decision: Decision) -> dict[str, object]:
+def _header(asked: Asked, decision: Decision | Undecided) -> dict[str, object]:
     core = asked.statement.core
     return {
         "agency": asked.user.agency,
@@ -602,7 +631,7 @@ def _header(asked: Asked, decision: Decision) -> dict[str, object]:
     }
 
 
-def _asked(asked: Asked, decision: Decision) -> Record:
+def _asked(asked: Asked, decision: Decision | Undecided) -> Record:
     """The whole signed statement, so that an auditor can check the asker's own signature over it.
 
     Core and broker part are canonical JSON and stand here as objects: encoded again, they give the bytes signed.
@@ -624,6 +653,7 @@ def _decided(decision: Decision) -> dict[str, object]:
         "decision_id": decision.decision_id,
         "input": decision.input_sha256,
         "engine": decision.engine,
+        **({"engine_decision_id": decision.engine_decision_id} if decision.engine_decision_id else {}),
         "elapsed_us": decision.elapsed_us,
         "targets": [
             {

@@ -147,6 +147,7 @@ class Decision:
         engine: Name and version of the engine.
         elapsed_us: Time the engine took, microseconds.
         question: The question, as the catalogue of this revision has it; None when it has none.
+        engine_decision_id: The engine's own number for it, where it gives one.
     """
 
     by_target: Mapping[str, TargetDecision]
@@ -157,6 +158,7 @@ class Decision:
     engine: str
     elapsed_us: int
     question: Question | None = None
+    engine_decision_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,23 @@ class Refusal:
 
     asked: Asked
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """There is no decision on `asked`: the engine or the rules failed.
+
+    Attributes:
+        asked: The question, which went nowhere.
+        revision: Policy revision that should have decided, 64 hexadecimal digits.
+        catalogue: Digest of its catalogue, 64 hexadecimal digits.
+        problem: What failed; its reason is what the asker is told.
+    """
+
+    asked: Asked
+    revision: str
+    catalogue: str
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,18 @@ class PolicyUndefined(Problem):
 
 
 class PolicyError(Problem):
-    """The rules or the engine failed, or what came out is no decision."""
+    """The rules or the engine failed, or what came out is no decision.
+
+    Attributes:
+        code: The engine's own word for it, such as `status_500`; empty when it has none.
+    """
 
     reason = "POLICY_ERROR"
+
+    def __init__(self, message: str, code: str = "") -> None:
+        """Say what failed."""
+        self.code = code
+        super().__init__(message)
 
 
 class PolicyUnreadable(PolicyError):

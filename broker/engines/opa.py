@@ -149,7 +149,8 @@ class _Client(AsyncOpaClient):  # type: ignore[misc]  # the library ships no typ
         async with super()._request(method, url, allow_redirects=False, **more) as response:
             body = await _bounded(response)
             if response.status != 200:
-                raise PolicyError(f"the server failed with status {response.status}{_code(body)}")
+                # Its text may quote the input and is never kept.
+                raise PolicyError("the server failed", _code(response.status, body))
             yield _Answer(body)
 
     def drop(self) -> "asyncio.Future[None]":
@@ -294,13 +295,13 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _code(body: bytes) -> str:
-    """The server's own word for its failure; its text may quote the input and is never kept."""
+def _code(status: int, body: bytes) -> str:
+    """The status with the server's own word for its failure: `status_500_internal_error`."""
     try:
-        code = json.loads(body)["code"]
+        word = json.loads(body)["code"]
     except (ValueError, RecursionError, TypeError, KeyError):
-        return ""
-    return f", {code}" if isinstance(code, str) and _CODE.fullmatch(code) else ""
+        word = ""
+    return f"status_{status}_{word}" if isinstance(word, str) and _CODE.fullmatch(word) else f"status_{status}"
 
 
 def _host(name: str | None) -> str:

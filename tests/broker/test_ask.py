@@ -9,7 +9,18 @@ import pytest
 from broker.ask import Heard, ask, nobody_listens
 from broker.engines import PolicyUnavailable
 from broker.release import compose
-from broker.stages import ANSWERED, NOT_REACHED, Answers, Asked, LedgerUnavailable, Opened, Permit, Refusal, Reply
+from broker.stages import (
+    ANSWERED,
+    NOT_REACHED,
+    Answers,
+    Asked,
+    LedgerUnavailable,
+    Opened,
+    Permit,
+    Refusal,
+    Reply,
+    Undecided,
+)
 from tests.world import ledger as world
 from tests.world.ledger import DeadLedger, MemoryLedger
 
@@ -19,11 +30,11 @@ SIGNED: Final = b"x" * 2048
 class Policy:
     """Decides as it was told; the last question it decided stays in `decided`."""
 
-    def __init__(self, make: Callable[[Asked], Permit | Refusal]) -> None:
+    def __init__(self, make: Callable[[Asked], Permit | Refusal | Undecided]) -> None:
         self.make = make
         self.decided = 0
 
-    async def decide(self, asked: Asked) -> Permit | Refusal:
+    async def decide(self, asked: Asked) -> Permit | Refusal | Undecided:
         self.decided += 1
         return self.make(asked)
 
@@ -47,8 +58,8 @@ class Nodes:
         return Answers(opened, tuple(Reply(agency, ANSWERED, SIGNED) for agency in agencies))
 
 
-def undecided(asked: Asked) -> Permit | Refusal:
-    raise PolicyUnavailable("the engine is gone")
+def undecided(asked: Asked) -> Undecided:
+    return Undecided(asked, "b" * 64, "c" * 64, PolicyUnavailable("the engine is gone"))
 
 
 def test_a_refused_question_reaches_no_node_and_is_still_recorded() -> None:
@@ -92,14 +103,28 @@ def test_a_question_that_goes_to_one_agency_only_is_not_heard_by_the_other() -> 
 
 
 def test_without_a_decision_nothing_is_asked() -> None:
-    """T-POL-5: no decision, no permission; the asker is told that there was none."""
+    """T-POL-5: no decision, no permission; the asker is told that there was none, and the ledger too."""
     ledger = MemoryLedger()
     nodes = Nodes(ledger)
 
     with pytest.raises(PolicyUnavailable):
         asyncio.run(ask(world.asked(), Policy(undecided), ledger, nodes, compose))
 
-    assert ([], []) == (nodes.heard, ledger.happened)
+    assert ([], ["ASKED", "ABANDONED"]) == (nodes.heard, ledger.happened)
+
+
+def test_what_cannot_be_decided_again_is_not_shown_again() -> None:
+    """T-POL-5: a stored answer needs a fresh decision; the question's own records are as they were."""
+    ledger = MemoryLedger()
+    nodes = Nodes(ledger)
+    question = world.asked()
+    asyncio.run(ask(question, Policy(world.permit), ledger, nodes, compose))
+    before = list(ledger.happened)
+
+    with pytest.raises(PolicyUnavailable):
+        asyncio.run(ask(question, Policy(undecided), ledger, nodes, compose))
+
+    assert before == ledger.happened
 
 
 @pytest.mark.parametrize("make", [world.permit, world.refusal], ids=["permit", "refusal"])

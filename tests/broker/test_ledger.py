@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event
 from accord import checkpoint, merkle, receipt, signing, statement
 from accord.canonical import decode_object, encode, sha256, unb64url
 from broker import ask as pipeline
+from broker.engines import PolicyUnavailable
 from broker.ledger import AgreementWithdrawn, PolicyChanged
 from broker.release import compose
 from broker.stages import (
@@ -33,6 +34,7 @@ from broker.stages import (
     Refusal,
     Released,
     Reply,
+    Undecided,
 )
 from broker.store import tree
 from tests.world.ledger import (
@@ -163,6 +165,25 @@ def test_a_refusal_is_recorded_with_its_receipt(tmp_path: Path) -> None:
 
     assert ["ASKED", "REFUSED"] == found
     assert [(REFUSED, "AGREEMENT_MISSING")] * 2 == [(row.delivery, row.denials[0].code) for row in released.rows]
+
+
+def test_a_question_without_a_decision_is_recorded_and_costs_nothing(tmp_path: Path) -> None:
+    """T-POL-5: the ledger says what failed and under which rules, and an outage uses up nobody's allowance."""
+
+    async def body(books: Books) -> list[dict[str, object]]:
+        question = asked()
+        before = books.questions.budgets(question)
+        problem = PolicyUnavailable("the engine is gone")
+        await books.questions.undecided(Undecided(question, "b" * 64, "c" * 64, problem))
+        with pytest.raises(QueryIdReused):
+            await books.questions.stored(question)
+        assert before == books.questions.budgets(question)
+        return bodies(books, question.statement.core.query_id)
+
+    first, last = with_books(tmp_path, body)
+
+    assert ("ASKED", "b" * 64) == (first["kind"], first["policy"])
+    assert ("ABANDONED", "POLICY_UNAVAILABLE", "b" * 64) == (last["kind"], last["cause"], last["policy"])
 
 
 def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from broker.stages import (
     Reply,
     Row,
     TargetDecision,
+    Undecided,
     User,
 )
 from broker.store import Store, open_store
@@ -288,6 +289,9 @@ class MemoryLedger:
         )
         return self._keep(refusal.asked, rows)
 
+    async def undecided(self, undecided: Undecided) -> None:
+        self.happened += ["ASKED", "ABANDONED"]
+
     async def open_entry(self, permit: Permit) -> Opened:
         self.happened += ["ASKED", "DECIDED", "WARRANTED"]
         used = {one for target in permit.decision.by_target.values() for one in target.agreements_used}
@@ -310,6 +314,9 @@ class DeadLedger(MemoryLedger):
     """A ledger whose disk is gone."""
 
     async def refuse(self, refusal: Refusal) -> Released:
+        raise LedgerUnavailable("no disk")
+
+    async def undecided(self, undecided: Undecided) -> None:
         raise LedgerUnavailable("no disk")
 
     async def open_entry(self, permit: Permit) -> Opened:

@@ -117,10 +117,12 @@ def serving_bundle(bundle: Callable[[], bytes]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def opa_server(folder: Path, bundle_url: str, kid: str, public: EllipticCurvePublicKey) -> Iterator[OpaProcess]:
+def opa_server(
+    folder: Path, bundle_url: str, kid: str, public: EllipticCurvePublicKey, port: int = 0
+) -> Iterator[OpaProcess]:
     """A server that runs with the configuration the broker writes for it."""
     (folder / "opa.yaml").write_text(server_settings(bundle_url, kid, public))
-    server = OpaProcess(free_port(), folder)
+    server = OpaProcess(port or free_port(), folder)
     server.start()
     try:
         yield server

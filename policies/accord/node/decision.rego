@@ -85,13 +85,13 @@ default permit(_, _, _, _) := false
 permit(true, true, true, true) := true
 
 # METADATA
-# title: Grants: the gateway claimed and nothing else
+# title: Grants, namely the gateway claimed and nothing else
 granted(false, _) := set()
 
 granted(true, gateway) := {{"id": gateway.type, "gateway": gateway.id, "ref": ""}}
 
 # METADATA
-# title: Whom the decision covers: everybody asked about, or nobody
+# title: Whom the decision covers, everybody asked about or nobody
 subjects(false) := []
 
 subjects(true) := [r | some r in {s.ref | some s in input.subjects}]

@@ -140,7 +140,7 @@ granted(true, gateway, sharing, covering) := {{"id": gateway.type, "gateway": ga
 })
 
 # METADATA
-# title: Whom the decision covers: everybody asked about, or nobody
+# title: Whom the decision covers, everybody asked about or nobody
 subjects(false) := []
 
 subjects(true) := people
