@@ -136,7 +136,7 @@ def compile_files(policies: Path, profile: str) -> dict[str, bytes]:
     manifest = _json(policies, policies / ".manifest")
     if manifest != {"roots": bundle.ROOTS}:
         raise PolicyMistake(".manifest", "roots", 'write {"roots":["accord"]}')
-    rows = _rows(policies)
+    rows = read_rows(policies)
     _check_together(rows)
     files = {DATA: encode(_compiled(rows, profile)), catalogue.PATH: encode(_catalogue(rows))}
     try:
@@ -257,8 +257,12 @@ def _wanted(schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
 Rows = dict[str, dict[str, Any]]
 
 
-def _rows(policies: Path) -> dict[str, Rows]:
-    """Every row of data, read and checked on its own."""
+def read_rows(policies: Path) -> dict[str, Rows]:
+    """Every row of data, read and checked on its own: table -> id -> row, as people wrote it.
+
+    Raises:
+        PolicyMistake: A file holds a mistake.
+    """
     return {
         "agencies": _one_a_file(policies, "agencies", "agency"),
         "purposes": _one_a_file(policies, "purposes", "purpose"),

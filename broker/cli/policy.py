@@ -1,4 +1,4 @@
-"""Policy bundles: check and build."""
+"""Policies: check them, read them, build the bundle."""
 
 import json
 from dataclasses import asdict
@@ -48,6 +48,22 @@ def policy_check(
         out.print(f"{where}\n  {one['told']} {one['cure']}", markup=False, highlight=False, soft_wrap=True)
     if found:
         raise Exit(1)
+
+
+@policy.command("rules")
+def policy_rules(
+    policies: PoliciesArgument = None,
+    into: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead of the screen.")] = None,
+) -> None:
+    """Print the rules as a document for people, made from the data and from what each rule says of itself."""
+    from broker.rulebook import rulebook
+
+    text = rulebook(policies or starter_policies())
+    if into is None:
+        out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+    else:
+        into.write_text(text, "utf-8")
+        out.print(f"The rules are in {into}.")
 
 
 def _known(profile: str) -> None:
