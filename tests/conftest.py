@@ -3,11 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.world.database_servers import DatabaseServer
 
 # How long an example takes says how busy the machine is, and nothing about what is tested. What a change is judged by
 # is the same at every run; everybody else's run looks somewhere new.
@@ -61,6 +65,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for name in marker.args:
             _demand(name)
+
+
+@pytest.fixture(scope="session")
+def state_server() -> "Iterator[DatabaseServer]":
+    """One PostgreSQL server for the state of all tests that ask for it; they mark `needs("postgres", "initdb")`."""
+    from tests.world import database_servers, state_servers
+
+    with database_servers.postgresql() as server:
+        state_servers.accounts(server)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ def withdraw(connection: Connection, record_id: str, at_ns: int, evidence: bytes
         True when it was new.
     """
     statement = upsert(connection, withdrawn).values(record_id=record_id, at_ns=at_ns, evidence=evidence)
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    made = statement.on_conflict_do_nothing().returning(withdrawn.c.record_id)
+    return connection.execute(made).first() is not None
 
 
 def withdrawn_among(connection: Connection, record_ids: Sequence[str]) -> frozenset[str]:
@@ -79,7 +80,8 @@ def keep_binding(connection: Connection, binding: Binding) -> bool:
     statement = upsert(connection, agreement_binding).values(
         record_id=binding.record_id, source=binding.source.value, binding=binding.binding, at_ns=binding.at_ns
     )
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount == 1:
+    made = statement.on_conflict_do_nothing().returning(agreement_binding.c.record_id)
+    if connection.execute(made).first() is not None:
         return True
     there = binding_of(connection, binding.record_id)
     # The broker also delivers an agreement to the agency that captured it; what was captured stands.

@@ -13,7 +13,7 @@ stop this program's own mistakes; the evidence is the tree.
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -164,6 +164,15 @@ def open_database(url_file: Path) -> Engine:
     return engine
 
 
+def open_as_owner(owner_file: Path) -> Engine:
+    """As `open_database`, with the account that owns the tables: for erasing records past their retention.
+
+    Raises:
+        StateUnusable: The address cannot be used.
+    """
+    return _engine(read_address(owner_file))
+
+
 def prepare(owner_file: Path, url_file: Path) -> str:
     """Make the tables, or bring them up to date, and give the serving account the rights it needs and no other.
 
@@ -267,7 +276,9 @@ def session_lock(engine: Engine, number: int) -> Iterator[bool]:
             held = connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one()
         yield bool(held)
     finally:
-        # Kept in the pool, its session would keep the lock.
+        with suppress(StateUnusable), failing(engine), connection.begin():
+            connection.execute(select(func.pg_advisory_unlock(number)))
+        # Should that have failed: in the pool, its session would keep the lock.
         connection.invalidate()
         connection.close()
 

@@ -5,13 +5,13 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha512
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Connection, Engine, select, text
 
 from accord.canonical import decode_object
 from accord.identity import MAX_KEYS, Description, MatchKey, describe, entries, match_keys
@@ -34,10 +34,25 @@ from agency_node.index import (
     retire,
 )
 from agency_node.ledger import entries as ledger_entries
-from agency_node.store import open_store, reading, writing
-from agency_node.store.index import IndexBusy, begin, clear, finish, listing, only_job
+from agency_node.store import open_state, open_store, reading, writing
+from agency_node.store.index import (
+    IndexBusy,
+    Indexed,
+    begin,
+    clear,
+    finish,
+    known,
+    listing,
+    mark,
+    noted,
+    only_job,
+    put,
+    remove_unseen,
+)
 from agency_node.store.tables import index_meta, index_record, index_token
+from tests.world.node_state import BOTH, Place
 
+ON_BOTH = pytest.mark.parametrize("place", BOTH, indirect=True)
 TERMS = Terms(epoch="2026-11", key_servers="ab" * 32)
 DAY_S = 86_400
 AT_NS = 1_795_311_783_000_000_000
@@ -153,10 +168,9 @@ def state(engine: Engine, terms: Terms = TERMS, now_ns: int = AT_NS, fresh_for_s
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(tmp_path / "node.db")
-    yield engine
-    engine.dispose()
+def place(request: pytest.FixtureRequest, place_on: Callable[[str], Place]) -> Place:
+    """A new state: in a file, unless a test is marked `ON_BOTH`."""
+    return place_on(getattr(request, "param", "sqlite"))
 
 
 def test_every_key_of_every_person_leads_back_to_that_person(store: Engine) -> None:
@@ -203,6 +217,7 @@ def test_tokens_of_a_person_are_all_that_the_person_is_indexed_under(store: Engi
     assert () == TokenIndex(store).tokens_of("nobody")
 
 
+@ON_BOTH
 def test_earlier_names_are_further_entries_of_the_same_person(store: Engine) -> None:
     """The cheapest recall there is; keys that the record has anyway are not fetched twice."""
     married = replace(person(1), former_last=("thorley",), former_postcodes=("md47qt",))
@@ -234,6 +249,7 @@ def test_no_description_is_in_the_file(store: Engine, tmp_path: Path) -> None:
 # ---- refreshing -----------------------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 def test_only_changed_people_cost_tokens(store: Engine) -> None:
     """A refresh of an unchanged register asks the key servers for nothing."""
     people = agency(3 * BATCH)
@@ -252,6 +268,7 @@ def test_only_changed_people_cost_tokens(store: Engine) -> None:
     assert (2, 1, [fresh]) == (built.changed, built.removed, changed.asked)
 
 
+@ON_BOTH
 def test_a_refreshed_index_is_the_index_of_the_records_as_they_are(store: Engine, tmp_path: Path) -> None:
     """Nothing of an old name or of somebody who has gone stays behind."""
     people = agency(80)
@@ -284,7 +301,7 @@ def test_a_run_that_was_interrupted_goes_on_and_ends_as_one_run_would(store: Eng
     undisturbed.dispose()
 
 
-def _killed(path: str) -> None:
+def _killed(file: Path, url_file: Path | None) -> None:
     async def tokens(keys: Sequence[MatchKey]) -> list[bytes]:
         calls.append(1)
         if len(calls) == 3:
@@ -292,18 +309,19 @@ def _killed(path: str) -> None:
         return [token_of(key) for key in keys]
 
     calls: list[int] = []
-    engine = open_store(Path(path))
+    engine = open_state(file, url_file)
     asyncio.run(
         build(engine, agency(4 * BATCH), tokens, node_id=NODE, terms=TERMS, at_ns=AT_NS, random=zeros),
     )
 
 
-def test_a_killed_process_leaves_an_index_that_is_finished_by_the_next(tmp_path: Path) -> None:
+@ON_BOTH
+def test_a_killed_process_leaves_an_index_that_is_finished_by_the_next(place: Place, tmp_path: Path) -> None:
     """The process is ended as a power cut would end it, between two batches."""
-    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(str(tmp_path / "node.db"),))
+    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(place.file, place.url_file))
     process.start()
     process.join()
-    engine = open_store(tmp_path / "node.db")
+    engine = place.open()
     half = state(engine)
     resumed = SimulatedKeyServers()
     run(engine, agency(4 * BATCH), resumed)
@@ -318,6 +336,7 @@ def test_a_killed_process_leaves_an_index_that_is_finished_by_the_next(tmp_path:
     undisturbed.dispose()
 
 
+@ON_BOTH
 def test_an_unfinished_index_names_nobody(store: Engine) -> None:
     """T-LNK-5: half an index must not be asked at all."""
     with pytest.raises(ConnectionError):
@@ -372,6 +391,7 @@ def test_an_index_counts_only_while_it_is_fresh(store: Engine, later_s: int, cau
     assert cause == state(store, now_ns=AT_NS + later_s * 1_000_000_000).cause
 
 
+@ON_BOTH
 def test_both_epochs_answer_while_the_keys_change(store: Engine) -> None:
     """The old index serves until the federation has moved; a retired epoch is erased."""
     coming = replace(TERMS, epoch="2027-11")
@@ -493,6 +513,7 @@ def test_progress_is_told_after_every_batch(store: Engine) -> None:
 # ---- statistics ----------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 def test_statistics_for_scoring_come_with_the_key_of_their_hashes(store: Engine) -> None:
     """Frequencies can be looked up for a value that was opened, and not read off."""
     people = SimulatedAgency({f"p{n}": Row(f"p{n}", person(n, last_name="Thorley")) for n in range(30)})
@@ -543,6 +564,7 @@ def test_a_number_met_again_hundreds_of_people_later_stops_the_job(store: Engine
         run(store, SimulatedAgency(rows))
 
 
+@ON_BOTH
 def test_whoever_has_gone_is_removed_however_many_they_are(store: Engine) -> None:
     """T-LNK-5: removed a few hundred at a time, and nobody who is still there with them."""
     run(store, agency(700))
@@ -557,6 +579,7 @@ def test_whoever_has_gone_is_removed_however_many_they_are(store: Engine) -> Non
     assert (600, 100, 0) == (built.removed, people, orphans)
 
 
+@ON_BOTH
 def test_one_job_at_a_time_works_on_an_index(store: Engine) -> None:
     """Two passes at once would take each other's people for gone."""
     run(store, agency(3))
@@ -567,6 +590,32 @@ def test_one_job_at_a_time_works_on_an_index(store: Engine) -> None:
     assert 0 == run(store, agency(3)).changed
 
 
+@ON_BOTH
+def test_a_job_writes_nothing_once_another_has_begun(store: Engine) -> None:
+    """T-LNK-5: a server that restarts forgets who held the lock; the older job must not take the newer one's people."""
+    with writing(store) as connection:
+        older = begin(connection, asdict(TERMS), bytes(32))
+        put(connection, older, [Indexed("p1", bytes(16), [[]])])
+        newer = begin(connection, asdict(TERMS), bytes(32))
+        put(connection, newer, [Indexed("p1", bytes(16), [[]]), Indexed("p2", bytes(16), [[]])])
+    writes: list[Callable[[Connection], None]] = [
+        lambda connection: put(connection, older, [Indexed("p3", bytes(16), [[]])]),
+        lambda connection: mark(connection, older, ["p1"]),
+        lambda connection: noted(connection, older, "2026-06-02"),
+        lambda connection: finish(connection, older, 1, "{}", "", AT_NS),
+    ]
+
+    for write in writes:
+        with pytest.raises(IndexBusy), writing(store) as connection:
+            write(connection)
+    with pytest.raises(IndexBusy):
+        remove_unseen(store, older)
+
+    with reading(store) as connection:
+        assert {"p1", "p2"} == set(known(connection, newer.index_id, ["p1", "p2", "p3"]))
+
+
+@ON_BOTH
 def test_an_index_that_was_replaced_is_cleared_and_names_nobody_meanwhile(store: Engine) -> None:
     """T-LNK-5: half of an index that is being removed must not be asked."""
     old = replace(TERMS, normaliser="0" * 64)
@@ -580,6 +629,7 @@ def test_an_index_that_was_replaced_is_cleared_and_names_nobody_meanwhile(store:
     assert (Cause.INCOMPLETE, Cause.OTHER_NORMALISER) == (between, state(store, old).cause)
 
 
+@ON_BOTH
 def test_what_indexes_there_are_can_be_listed(store: Engine) -> None:
     """For the operator: which linkage keys, how many people, how large."""
     run(store, agency(10))
@@ -635,6 +685,7 @@ def test_a_changed_record_is_taken_in_and_nobody_else_is_asked_for(store: Engine
     assert {"p7", "new"} <= held
 
 
+@ON_BOTH
 def test_taking_in_changes_makes_no_index_fresher_and_removes_nobody(store: Engine) -> None:
     """T-LNK-5: a record may change without saying so, so *no* counts as of the last full pass only."""
     people = changing(100)
@@ -649,6 +700,7 @@ def test_taking_in_changes_makes_no_index_fresher_and_removes_nobody(store: Engi
     assert TokenIndex(store).tokens_of("p8")
 
 
+@ON_BOTH
 def test_a_full_pass_after_taking_in_changes_ends_as_if_there_had_been_none(store: Engine, tmp_path: Path) -> None:
     """T-OPS-6: both ways lead to one index."""
     people = changing(100)

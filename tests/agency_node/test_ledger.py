@@ -1,8 +1,5 @@
 """The node's own ledger: what is appended stays provable, and any change is found."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
@@ -14,19 +11,13 @@ from accord import merkle
 from accord.canonical import decode_object
 from accord.checkpoint import BadCheckpoint, Checkpoint
 from agency_node.ledger import Asked, BadLedger, Kind, Record, append, asked, checkpoint, entries, erase, head, verify
-from agency_node.store import StateUnusable, open_store, reading, writing
+from agency_node.store import StateUnusable, reading, writing
+from tests.world.node_state import Place
 
 ORIGIN = "midshire/police/ledger"
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
 AT_NS = 1_795_311_783_678_000_000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(tmp_path / "node.db")
-    yield engine
-    engine.dispose()
 
 
 def record(number: int, kind: Kind = Kind.ANSWERED) -> Record:
@@ -111,13 +102,15 @@ def test_the_checkpoint_is_signed_once_for_each_size(store: Engine) -> None:
     assert (2, 1) == (found.size, found.signed_size)
 
 
-def test_erased_records_leave_every_proof_whole(store: Engine) -> None:
+def test_erased_records_leave_every_proof_whole(store: Engine, place: Place) -> None:
     """T-AUD-10: retention ends, the tree stays."""
     add(store, *(record(n) for n in range(5)))
     before = checkpoint(store, ORIGIN, KEY)
-    with writing(store) as connection:
+    owner = place.open_to_erase()
+    with writing(owner) as connection:
         gone = erase(connection, [1, 3, 3, 99])
         again = erase(connection, [1])
+    owner.dispose()
 
     found = verify(store, ORIGIN, PUBLIC)
 
@@ -140,9 +133,8 @@ def test_an_entry_is_found_by_its_question(store: Engine) -> None:
 
 
 CHANGES = {
-    "a body": "UPDATE node_entry SET body = CAST(replace(body, 'q2', 'q9') AS BLOB) WHERE idx = 2",
-    "a body made text": "UPDATE node_entry SET body = CAST(body AS TEXT) WHERE idx = 2",
-    "a short salt": "UPDATE node_entry SET salt = x'00' WHERE idx = 2",
+    "a body": "UPDATE node_entry SET body = (SELECT body FROM node_entry WHERE idx = 1) WHERE idx = 2",
+    "a short salt": "UPDATE node_entry SET salt = zeroblob(1) WHERE idx = 2",
     "a salt": "UPDATE node_entry SET salt = zeroblob(16) WHERE idx = 2",
     "an entry": "UPDATE node_entry SET entry = (SELECT entry FROM node_entry WHERE idx = 0) WHERE idx = 2",
     "an erased entry": "UPDATE node_entry SET salt = NULL, body = NULL, entry = zeroblob(33) WHERE idx = 2",
@@ -157,29 +149,33 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_behind_its_back_is_found(store: Engine, change: str) -> None:
-    """T-AUD-5: the triggers are taken away first, as somebody with the file could."""
+def test_a_change_behind_its_back_is_found(store: Engine, place: Place, change: str) -> None:
+    """T-AUD-5: no trigger is asked, as somebody with the file or the server could have it."""
     add(store, *(record(n) for n in range(5)))
     checkpoint(store, ORIGIN, KEY)
     verify(store, ORIGIN, PUBLIC)
-    with writing(store) as connection:
-        for trigger in ("node_entry_stays", "node_entry_only_erased"):
-            connection.execute(text(f"DROP TRIGGER {trigger}"))
-        connection.execute(text(change))
+    place.change(change)
 
     with pytest.raises(BadLedger):
         verify(store, ORIGIN, PUBLIC)
 
 
-def test_a_ledger_rebuilt_over_changed_records_contradicts_its_signed_head(store: Engine) -> None:
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_record_made_text_behind_its_back_is_found(store: Engine, place: Place) -> None:
+    """T-AUD-5: SQLite keeps what it is given, whatever the column is said to hold."""
+    add(store, *(record(n) for n in range(5)))
+    place.change("UPDATE node_entry SET body = CAST(body AS TEXT) WHERE idx = 2")
+
+    with pytest.raises(BadLedger):
+        verify(store, ORIGIN, PUBLIC)
+
+
+def test_a_ledger_rebuilt_over_changed_records_contradicts_its_signed_head(store: Engine, place: Place) -> None:
     """T-AUD-5: everything is made to fit again except the signature."""
     add(store, *(record(n) for n in range(5)))
     note = checkpoint(store, ORIGIN, KEY)
+    place.change("DELETE FROM node_tile", "DELETE FROM node_head", "DELETE FROM node_entry")
     with writing(store) as connection:
-        for table in ("node_tile", "node_head"):
-            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 -- two names of our own
-        connection.execute(text("DROP TRIGGER node_entry_stays"))
-        connection.execute(text("DELETE FROM node_entry"))
         append(connection, [record(n + 1) for n in range(5)])
         connection.execute(text("UPDATE node_head SET note = :note"), {"note": note})
 
@@ -196,26 +192,27 @@ def test_a_checkpoint_by_another_key_is_refused(store: Engine) -> None:
         verify(store, ORIGIN, PUBLIC)
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM node_entry", "UPDATE node_entry SET body = x'7b7d'"])
-def test_this_program_cannot_change_an_entry_by_mistake(store: Engine, statement: str) -> None:
-    """A mistake stops at the trigger; evidence is the tree."""
+@pytest.mark.parametrize("statement", ["DELETE FROM node_entry", "UPDATE node_entry SET kind = 'ALARM'"])
+def test_this_program_cannot_change_an_entry_by_mistake(place: Place, store: Engine, statement: str) -> None:
+    """A mistake stops at the trigger, with whatever account it is made; evidence is the tree."""
     add(store, record(1))
+    owner = place.open_to_erase()
 
-    with pytest.raises(StateUnusable, match="ledger entries are not"), writing(store) as connection:
+    with pytest.raises(StateUnusable, match="ledger entries are not"), writing(owner) as connection:
         connection.execute(text(statement))
+    owner.dispose()
 
 
-def test_a_root_that_was_changed_stops_the_next_entry(store: Engine) -> None:
+def test_a_root_that_was_changed_stops_the_next_entry(store: Engine, place: Place) -> None:
     """A damaged tree must not grow on, or the damage would be signed."""
     add(store, *(record(n) for n in range(3)))
-    with writing(store) as connection:
-        connection.execute(text("UPDATE node_tile SET hashes = x'00'"))
+    place.change("UPDATE node_tile SET hashes = zeroblob(1)")
 
     with pytest.raises(merkle.TilesDamaged):
         add(store, record(4))
 
 
-def test_what_was_asked_is_listed_the_newest_first_and_without_the_erased(store: Engine) -> None:
+def test_what_was_asked_is_listed_the_newest_first_and_without_the_erased(store: Engine, place: Place) -> None:
     """Who answers reads who asked, what and why (S15); about whom is in no ledger."""
     told = {"role": "practitioner", "question": "agency.contact", "purpose": "early_help", "urgency": "routine"}
     received = [
@@ -223,8 +220,10 @@ def test_what_was_asked_is_listed_the_newest_first_and_without_the_erased(store:
         for number, name in enumerate(("police", "housing", "schools"))
     ]
     add(store, received[0], record(1), received[1], record(2), received[2])
-    with writing(store) as connection:
+    owner = place.open_to_erase()
+    with writing(owner) as connection:
         erase(connection, [2])
+    owner.dispose()
     with reading(store) as connection:
         everything, one = asked(connection, 10), asked(connection, 1)
 

@@ -2,7 +2,6 @@
 
 import stat
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +44,7 @@ from agency_node.store.in_force import (
     keep_directory,
 )
 from agency_node.store.tables import METADATA, answered
+from tests.world.node_state import Place
 
 GIVEN = Given(
     jti="warrant-1",
@@ -57,16 +57,8 @@ GIVEN = Given(
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "node.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Engine]:
-    engine = open_store(path)
-    yield engine
-    engine.dispose()
+SQLITE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""What only a file can have."""
 
 
 def ask(store: Engine, given: Given) -> Stored | None:
@@ -77,19 +69,25 @@ def ask(store: Engine, given: Given) -> Stored | None:
 def test_the_migrations_make_exactly_the_tables_that_the_code_expects(store: Engine) -> None:
     """A column added to one of the two only is found here, not at an agency."""
     with reading(store) as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+        found = compare_metadata(MigrationContext.configure(connection), METADATA)
 
+    # What a column is for is written in the code only; a server could keep that too.
+    differences = [
+        one for one in found if not (isinstance(one, list) and {"modify_comment"} == {part[0] for part in one})
+    ]
     assert [] == differences
 
 
-def test_only_the_owner_may_read_the_file(store: Engine, path: Path) -> None:
+@SQLITE
+def test_only_the_owner_may_read_the_file(store: Engine, place: Place) -> None:
     """The index is keyed, but it is still a list of who is known."""
     with writing(store) as connection:
         withdraw(connection, "agreement-1", 1, b"")
 
-    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in place.file.parent.iterdir()}
 
 
+@SQLITE
 def test_every_connection_syncs_every_commit(store: Engine) -> None:
     """T-AUD-2: without synchronous=FULL (2) and a write-ahead log, an acknowledged entry can be lost."""
     with writing(store) as connection:
@@ -121,8 +119,8 @@ def test_a_failed_transaction_leaves_nothing(store: Engine) -> None:
         assert 0 == connection.execute(select(func.count()).select_from(answered)).scalar()
 
 
-def test_a_file_at_the_newest_migration_is_left_alone(store: Engine) -> None:
-    """Whoever adds a migration names it in NEWEST, or no file would ever have it."""
+def test_a_database_at_the_newest_migration_is_left_alone(store: Engine) -> None:
+    """Whoever adds a migration names it in NEWEST, or no database would ever have it."""
     scripts = ScriptDirectory(str(database.MIGRATIONS))
     with reading(store) as connection:
         here = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
@@ -130,22 +128,21 @@ def test_a_file_at_the_newest_migration_is_left_alone(store: Engine) -> None:
     assert database.NEWEST == scripts.get_current_head() == here
 
 
-def test_a_file_of_a_later_version_is_refused(store: Engine, path: Path) -> None:
+def test_a_database_of_a_later_version_is_refused(store: Engine, place: Place) -> None:
     """T-OPS-4: an older program must not write into tables it does not know."""
-    with writing(store) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     store.dispose()
+    place.change("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(StateUnusable, match="another version"):
-        open_store(path)
+        place.open()
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A wrong path must not be taken over."""
-    path.write_bytes(b"name,date of birth\n" * 100)
+    (tmp_path / "node.db").write_bytes(b"name,date of birth\n" * 100)
 
     with pytest.raises(StateUnusable, match="not a database"):
-        open_store(path)
+        open_store(tmp_path / "node.db")
 
 
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
@@ -204,11 +201,11 @@ def test_sixty_four_questions_with_one_warrant_give_one_answer(store: Engine) ->
     assert 1 == accepted
 
 
-def test_a_used_warrant_stays_used_after_reopening(store: Engine, path: Path) -> None:
+def test_a_used_warrant_stays_used_after_reopening(store: Engine, place: Place) -> None:
     """T-SEC-1: a restart forgets nothing."""
     ask(store, GIVEN)
     store.dispose()
-    again = open_store(path)
+    again = place.open()
 
     told = ask(again, replace(GIVEN, answer=b"another answer"))
     with pytest.raises(WarrantReplayed):
@@ -293,13 +290,15 @@ def test_a_withdrawal_stands_and_the_first_one_counts(store: Engine) -> None:
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM withdrawn", "UPDATE withdrawn SET record_id = 'other'"])
-def test_a_withdrawal_cannot_be_taken_back(store: Engine, statement: str) -> None:
-    """A mistake in this program stops at the trigger."""
+def test_a_withdrawal_cannot_be_taken_back(store: Engine, place: Place, statement: str) -> None:
+    """A mistake in this program stops at the trigger, with whatever account it is made."""
     with writing(store) as connection:
         withdraw(connection, "agreement-1", 5, b"signed")
+    owner = place.open_to_erase()
 
-    with pytest.raises(StateUnusable, match="not taken back"), writing(store) as connection:
+    with pytest.raises(StateUnusable, match="not taken back"), writing(owner) as connection:
         connection.execute(text(statement))
+    owner.dispose()
 
 
 def test_a_withdrawn_agreement_is_no_longer_listed(store: Engine) -> None:
@@ -341,13 +340,13 @@ def test_a_delivery_does_not_replace_what_was_captured_here(store: Engine) -> No
 # ---- bundle and directory -------------------------------------------------------------------------------------------
 
 
-def test_the_newest_bundle_is_in_force_after_reopening(store: Engine, path: Path) -> None:
+def test_the_newest_bundle_is_in_force_after_reopening(store: Engine, place: Place) -> None:
     """T-POL-2: one bundle at a time."""
     with writing(store) as connection:
         keep_bundle(connection, BundleInForce("r1", b"one"), 1)
         keep_bundle(connection, BundleInForce("r2", b"two"), 2)
     store.dispose()
-    again = open_store(path)
+    again = place.open()
 
     with reading(again) as connection:
         found = bundle_in_force(connection)

@@ -1,10 +1,8 @@
 """The node as a witness: no ledger may show it two histories, and every refusal is on record first."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +18,7 @@ from accord.reasons import REASONS, Problem
 from agency_node.ledger import entries, verify
 from agency_node.store import open_store, reading
 from agency_node.witness import Cosigned, HeadInconsistent, HeadOlder, HeadOutOfStep, check, seen
+from tests.world.node_state import Place
 
 ORIGIN = "midshire/ledger"
 NAME = "midshire/police"
@@ -49,13 +48,6 @@ class SimulatedBroker:
     def proof(self, from_size: int) -> list[bytes]:
         tiles = merkle.append(0, self.leaves, lambda level, index: b"")
         return merkle.consistency_proof(from_size, len(self.leaves), lambda level, index: tiles[level, index])
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(tmp_path / "node.db")
-    yield engine
-    engine.dispose()
 
 
 def show(store: Engine, broker: SimulatedBroker, from_size: int, proof: list[bytes] | None = None) -> Cosigned:
@@ -135,13 +127,13 @@ def test_another_root_of_the_same_size_is_refused_and_alarmed(store: Engine) -> 
     assert ["CHECKPOINT_INCONSISTENT"] == alarms(store)
 
 
-def test_an_old_copy_put_back_is_refused_and_alarmed(store: Engine, tmp_path: Path) -> None:
+def test_an_old_copy_put_back_is_refused_and_alarmed(store: Engine, place: Place) -> None:
     """T-AUD-8: a true head, but of yesterday; also after the node itself was restarted."""
     broker = SimulatedBroker().grow(10)
     yesterday = broker.fork(7)
     show(store, broker, 0)
     store.dispose()
-    again = open_store(tmp_path / "node.db")
+    again = place.open()
 
     with pytest.raises(HeadOlder):
         show(again, yesterday, 7)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -30,7 +31,7 @@ START_S: Final = 60.0
 PASSWORDS: Final = {"reader": "p@ss/word:1", "writer": "another"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DatabaseServer:
     """A running server with one database `records`, and two accounts beside the administrator's.
 
@@ -38,7 +39,7 @@ class DatabaseServer:
         kind: `postgresql` or `mariadb`.
         port: On 127.0.0.1.
         folder: With its socket and its certificate `ca.pem`, for localhost.
-        process: What to stop or hold.
+        process: What to stop or hold; another one after `start`.
     """
 
     kind: str
@@ -46,27 +47,45 @@ class DatabaseServer:
     folder: Path
     process: "subprocess.Popen[bytes]"
 
-    def run(self, *statements: str) -> list[Any]:
+    def stop(self) -> None:
+        """End it at once, as a crash does: nobody is waited for, nothing is written that was not yet."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+
+    def start(self) -> None:
+        """Start it again where it was, and wait till it answers."""
+        self.process = _started(self.process.args)  # type: ignore[arg-type]  # the list that it was started with
+        with _patient(self.administrator):
+            pass
+
+    def run(self, *statements: str, database: str = "records") -> list[Any]:
         """Run statements as the administrator; the rows of the last one."""
-        with contextlib.closing(self.administrator()) as connection, contextlib.closing(connection.cursor()) as cursor:
+        with (
+            contextlib.closing(self.administrator(database)) as connection,
+            contextlib.closing(connection.cursor()) as cursor,
+        ):
             for statement in statements:
                 cursor.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def administrator(self) -> Any:
+    def administrator(self, database: str = "records") -> Any:
         """A connection that may do everything."""
         if self.kind == "postgresql":
             return psycopg.connect(
-                host=str(self.folder), port=self.port, user="admin", dbname="records", autocommit=True
+                host=str(self.folder), port=self.port, user="admin", dbname=database, autocommit=True
             )
         return pymysql.connect(
-            unix_socket=str(self.folder / "socket"), user="root", database="records", autocommit=True, charset="utf8mb4"
+            unix_socket=str(self.folder / "socket"), user="root", database=database, autocommit=True, charset="utf8mb4"
         )
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[DatabaseServer]:
-    """A PostgreSQL server."""
+def postgresql(**more: object) -> Iterator[DatabaseServer]:
+    """A PostgreSQL server.
+
+    Args:
+        more: Its settings; `fsync="on"` for one that must keep what it acknowledged when it is ended at once.
+    """
     with _folder() as folder:
         data = folder / "data"
         _as_somebody([_tool("initdb"), "-D", data, "-U", "admin", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"])
@@ -82,13 +101,13 @@ def postgresql() -> Iterator[DatabaseServer]:
             "ssl": "on",
             "ssl_cert_file": folder / "ca.pem",
             "ssl_key_file": folder / "tls.key",
+            **more,
         }
         command = [_tool("postgres"), "-D", data, *(f"--{name}={value}" for name, value in options.items())]
-        with _running(command) as process:
+        with _running("postgresql", port, folder, command) as server:
             admin = {"host": str(folder), "port": port, "user": "admin", "dbname": "postgres"}
             with _patient(lambda: psycopg.connect(**admin, autocommit=True)) as connection:  # type: ignore[arg-type]  # as typed above
                 connection.execute("CREATE DATABASE records")
-            server = DatabaseServer("postgresql", port, folder, process)
             server.run(
                 *(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'" for name, password in PASSWORDS.items()),
                 "GRANT CREATE ON SCHEMA public TO writer",
@@ -114,10 +133,9 @@ def mariadb() -> Iterator[DatabaseServer]:
             *(f"--ssl-cert={folder / 'ca.pem'}", f"--ssl-key={folder / 'tls.key'}", "--skip-name-resolve"),
             f"--pid-file={folder / 'pid'}",
         ]
-        with _running(command) as process:
+        with _running("mariadb", port, folder, command) as server:
             with _patient(lambda: pymysql.connect(unix_socket=str(place), user="root", autocommit=True)) as connection:
                 connection.cursor().execute("CREATE DATABASE records CHARACTER SET utf8mb4")
-            server = DatabaseServer("mariadb", port, folder, process)
             server.run(
                 *(f"CREATE USER {name}@'%' IDENTIFIED BY '{password}'" for name, password in PASSWORDS.items()),
                 "GRANT ALL ON *.* TO writer@'%'",
@@ -179,19 +197,18 @@ def _as_somebody(command: Sequence[object]) -> None:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[object]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        **_who(),
-    )
+def _running(kind: str, port: int, folder: Path, command: Sequence[object]) -> Iterator[DatabaseServer]:
+    server = DatabaseServer(kind, port, folder, _started(command))
     try:
-        yield process
+        yield server
     finally:
-        process.kill()
-        process.wait()
+        server.process.kill()
+        server.process.wait()
+
+
+def _started(command: Sequence[object]) -> "subprocess.Popen[bytes]":
+    written = [str(part) for part in command]
+    return subprocess.Popen(written, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **_who())
 
 
 def _patient(connect: Callable[[], Any]) -> Any:
