@@ -17,13 +17,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from sqlalchemy import BigInteger, Date, Executable, Select, String, TextClause, Uuid, bindparam, column, select, text
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    Executable,
+    Select,
+    String,
+    Subquery,
+    TextClause,
+    Uuid,
+    bindparam,
+    column,
+    select,
+    text,
+)
 from sqlalchemy.types import TypeEngine
 
 from accord.identity import FORMER_LIMIT, BadDescription, Description, describe
 from agency_node.adapters import RecordsUnavailable, Row, selects
 from agency_node.adapters.csv_drop import CsvReader
 from agency_node.adapters.csv_list import ListReader
+from agency_node.adapters.older import certainly_older
 from agency_node.adapters.server import DENIED
 from agency_node.adapters.servers import open_server
 from agency_node.adapters.sqlite import LONG_S, QUERY_TIMEOUT_S, SqliteSource
@@ -246,7 +260,7 @@ class Records:
             RecordsUnavailable: The records cannot be read.
             MappingInvalid: Two rows have one id, or a row has none.
         """
-        return self._read(lambda _: True)
+        return self._read(self._people, lambda _: True)
 
     @property
     def changed_at_usable(self) -> bool:
@@ -266,14 +280,20 @@ class Records:
             MappingInvalid: Two of the rows have one id, or a row has none.
         """
         if "changed_at" not in self._columns:
-            return self._read(lambda _: True)
-        at = self._columns.index("changed_at")
-        return self._read(lambda row: not row[at] or row[at] >= watermark)
+            return self.people()
+        at, within = self._columns.index("changed_at"), self._within()
+        # The database leaves out what is certainly older; of the rest, the one form of all times decides.
+        perhaps = select(within).where(~certainly_older(within.c.changed_at, watermark, self._mapping.dialect))
+        return self._read(perhaps, lambda row: not row[at] or row[at] >= watermark)
 
-    def _read(self, wanted: Callable[[Sequence[str]], bool]) -> Iterator[PersonRow]:
+    def _within(self) -> Subquery:
+        """The people query, to be narrowed."""
+        return self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
+
+    def _read(self, people: Executable, wanted: Callable[[Sequence[str]], bool]) -> Iterator[PersonRow]:
         packed = [
             zlib.compress(json.dumps([row for row in map(self._plain, portion) if wanted(row)]).encode(), 1)
-            for portion in self._source.stream(self._people, {}, LONG_S)
+            for portion in self._source.stream(people, {}, LONG_S)
         ]
         seen: set[str] = set()
         for portion in packed:
@@ -294,7 +314,7 @@ class Records:
         wanted = self._bound(person_id)
         if wanted is None:
             return None
-        within = self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
+        within = self._within()
         rows = self._source.rows(
             select(within).where(within.c.id == bindparam("person_id", type_=_ID_TYPES[self._id_kind])),
             {"person_id": wanted},
@@ -458,7 +478,7 @@ class Records:
         return statement, columns
 
     def _try_ids(self) -> IdKind:
-        within = self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
+        within = self._within()
         try:
             kinds = self._source.kinds(select(within.c.id))
         except RecordsUnavailable as fault:

@@ -8,16 +8,18 @@ import sqlite3
 import time
 import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy
 from sqlalchemy import text
 
 from agency_node.adapters import RecordsUnavailable
+from agency_node.adapters.older import certainly_older
 from agency_node.adapters.server import ServerSource
 from agency_node.adapters.servers import open_server
 from agency_node.mapping import Records, open_records
@@ -236,6 +238,40 @@ def test_only_changed_people_are_read(kind: str, records: Callable[..., Records]
 
     assert 0 < len(expected) < PEOPLE
     assert expected == {person.person_id for person in there.people_changed_since(watermark)}
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_server_leaves_out_only_what_is_certainly_older(kind: str, source: Callable[..., ServerSource]) -> None:
+    """T-LNK-5: of every type and every way of writing a time; what cannot be told is read and looked at here."""
+    older = [
+        "2026-06-30",
+        "2026-07-01 09:59:59",
+        "2026-06-30T23:59:59Z",
+        "2026-06-30 23:59:59.5",
+        "1999-12-31 00:00:00",
+    ]
+    newer = ["2026-07-01T10:00:00", "2026-07-01 10:00:00.9", "2027-01-01T00:00:00.123456Z", "2999-12-31"]
+    doubtful = ["", "soon", "30/06/2026", "2026-06-31", "2026-02-30", "2026-06-30 24:00", "2026-06-30 10:00 +01:00"]
+    doubtful += ["2026-06-30T10:00:00+01:00", "0000-00-00", "0999-01-01", "2026-06-30" + " " * 30 + "x", "1780000000"]
+    texts = [sqlalchemy.literal(one, sqlalchemy.String) for one in (*older, *newer, *doubtful)]
+    moments = [sqlalchemy.cast(one, sqlalchemy.DateTime) for one in texts[:9]]
+    days = [sqlalchemy.cast(one, sqlalchemy.Date) for one in texts[:9]]
+    others: list[sqlalchemy.ColumnElement[Any]] = [sqlalchemy.literal(1_780_000_000), sqlalchemy.null()]
+    server = source(kind)
+
+    def left_out(values: Sequence[sqlalchemy.ColumnElement[Any]]) -> list[int]:
+        every = sqlalchemy.union_all(
+            *(sqlalchemy.select(sqlalchemy.literal(at).label("at"), one.label("v")) for at, one in enumerate(values))
+        ).subquery()
+        clause = certainly_older(every.c.v, "2026-07-01T10:00:00Z", server.dialect)
+        portions = server.stream(sqlalchemy.select(every.c.at).where(clause), {})
+        return [int(str(at)) for portion in portions for (at,) in portion]
+
+    assert [0, 1, 2, 3, 4] == sorted(left_out(texts))
+    assert [0, 1, 2, 3, 4] == sorted(left_out(moments))
+    # The day of the time asked for is older than that time.
+    assert [0, 1, 2, 3, 4, 5, 6] == sorted(left_out(days))
+    assert [] == left_out(others[:1]) + left_out(others[1:])
 
 
 # -- Never changed ----------------------------------------------------------------------------------------------------
