@@ -23,7 +23,7 @@ from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, FamilyKey, subject
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from agency_node.channel import Remote
 from agency_node.tokens import ASK, INDEX, KeyPublics, WrongEpoch, subject_tags, tokens
-from tests.bench.index import DirectKeyServer
+from tests.bench.direct import DirectKeyServer
 
 EPOCH = "2026-1"
 BROKER_KEYS = {one.id: FamilyKey(b"b" * 32, EPOCH, one.id) for one in FAMILIES}

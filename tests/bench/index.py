@@ -36,12 +36,12 @@ from rich.console import Console
 from rich.table import Table
 
 from accord.identity import MatchKey
-from accord.linkage import FamilyKey
 from agency_node import __main__ as node
 from agency_node import index
 from agency_node import settings as node_settings
 from agency_node.blinding import MAX_WORKERS
 from agency_node.mapping import open_records
+from tests.bench.direct import DirectKeyServer
 from tests.world import trust
 from tests.world.key_servers import Programs, grow, programs, write_records
 
@@ -49,25 +49,6 @@ OUT: Final = Path("build/bench-index.json")
 AGENCY: Final = "police"
 ONE_BY_ONE: Final = 30
 """How many records are changed and taken in, one at a time."""
-
-
-class DirectKeyServer:
-    """Both key servers in one, without blinding: it sees every key in the clear, so it is for measuring only."""
-
-    def __init__(self, broker_seed: bytes, steward_seed: bytes, epoch: str) -> None:
-        """Hold both seeds, which nobody does in a federation."""
-        self._seeds, self._epoch = (broker_seed, steward_seed), epoch
-        self._keys: dict[str, tuple[FamilyKey, FamilyKey]] = {}
-
-    async def __call__(self, keys: Sequence[MatchKey]) -> list[bytes]:
-        """The same tokens as through both servers."""
-        return [self._both(key.family)[1].direct(self._both(key.family)[0].direct(key.input)) for key in keys]
-
-    def _both(self, family: str) -> tuple[FamilyKey, FamilyKey]:
-        if family not in self._keys:
-            first, second = (FamilyKey(seed, self._epoch, family) for seed in self._seeds)
-            self._keys[family] = first, second
-        return self._keys[family]
 
 
 @dataclass(frozen=True, slots=True)
