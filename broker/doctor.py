@@ -4,6 +4,7 @@ Each check is one row: fine, wrong with its cure, or waiting for an earlier row.
 not change, and a broker that runs is not disturbed: its database is locked for a moment and let go.
 """
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -23,9 +24,10 @@ from accord import directory as contract
 from accord.directory import Directory
 from accord.reasons import REASONS, Problem
 from accord.signing import public_bytes
-from broker import fsck, keys, keyserver
-from broker.__main__ import load_policy
+from broker import decide, fsck, keys, keyserver
+from broker.__main__ import engine_of, load_policy
 from broker.directory import DirectoryFile
+from broker.engines import Evaluation
 from broker.settings import BrokerSettings, load
 from broker.store import open_for_reading, probe
 
@@ -137,6 +139,8 @@ def examine(settings: BrokerSettings, now_ns: int) -> tuple[Row, ...]:
     certificate = done.look("certificate", lambda: _certificate(settings, file().current(), now_ns))
     done.look("clock", lambda: _clock(file().current(), certificate(), now_ns))
     done.look("policy", lambda: _policy(settings, file))
+    if settings.policy_engine == "opa":
+        done.look("policy engine", lambda: (_engine(settings, file()), True))
     database = done.look("database", lambda: _database(settings))
     done.look("ledger", lambda: _ledger(database(), file().current()))
     done.look("serving", lambda: (_serving(settings, file().current()), True))
@@ -209,6 +213,20 @@ def _policy(settings: BrokerSettings, file: _Part[DirectoryFile]) -> tuple[str, 
     policy = load_policy(settings.policy_bundle, file())
     policy.rules.engine.close()
     return f"revision {policy.revision[:12]}, {len(policy.rules.catalogue.questions)} questions, signed", True
+
+
+def _engine(settings: BrokerSettings, file: DirectoryFile) -> str:
+    """Have the server decide a question to nobody: it answers only if it holds the rules in force."""
+    rules = load_policy(settings.policy_bundle, file, engine_of(settings)).rules
+
+    async def ask() -> Evaluation:
+        try:
+            return await rules.engine.decide(decide.ENTRYPOINT, b"{}")
+        finally:
+            rules.engine.close()
+
+    found = asyncio.run(ask())
+    return f"{found.engine} at {settings.opa_url} decides by revision {found.revision[:12]}"
 
 
 def _database(settings: BrokerSettings) -> tuple[str, Path]:

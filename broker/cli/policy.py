@@ -91,3 +91,28 @@ def policy_build(
     opened = bundles.open_bundle(data, {told.policy_key_id: key.public_key()})
     keys.replace(told.policy_bundle.parent, told.policy_bundle.name, data)
     out.print(f"Policy revision {opened.revision} is in {told.policy_bundle}; restart the broker to use it.")
+
+
+@policy.command("opa-config")
+def policy_opa_config(home: HomeOption) -> None:
+    """Print the configuration of the Open Policy Agent server that decides for this broker."""
+    import time
+
+    from broker import keys
+    from broker.bundle_server import PATH
+    from broker.directory import DirectoryFile
+    from broker.engines.opa_settings import server_settings
+    from broker.settings import BadSettings
+
+    told = load(home)
+    if told.policy_listen is None:
+        raise BadSettings(
+            "settings do not say where the server fetches its rules",
+            'Write policy_listen = "127.0.0.1:8282" into broker.toml, or another free port of this machine.',
+        )
+    file = DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns)
+    public = file.current().broker.policy_public_keys().get(told.policy_key_id)
+    if public is None:
+        raise BadSettings("the directory has no policy key of the name policy_key_id", "Correct policy_key_id.")
+    text = server_settings(f"http://{told.policy_listen}{PATH}", told.policy_key_id, public)
+    out.print(text, markup=False, highlight=False, soft_wrap=True, end="")

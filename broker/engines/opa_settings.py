@@ -24,13 +24,16 @@ EVERY_S: Final = (1, 3)
 """Shortest and longest time between two looks at the broker's bundle, seconds."""
 
 
-def server_settings(bundle_url: str, kid: str, public: EllipticCurvePublicKey) -> str:
+def server_settings(
+    bundle_url: str, kid: str, public: EllipticCurvePublicKey, every_s: tuple[int, int] = EVERY_S
+) -> str:
     """The server's configuration file.
 
     Args:
         bundle_url: Where the broker serves the bundle, `http://127.0.0.1:8282/bundles/accord.tar.gz`.
         kid: Identifier of the key that signs it.
         public: That key's public half, P-256.
+        every_s: Shortest and longest time between two looks at the bundle, whole seconds.
     """
     base, _, resource = bundle_url.partition("/bundles/")
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -41,7 +44,7 @@ def server_settings(bundle_url: str, kid: str, public: EllipticCurvePublicKey) -
                 "service": "broker",
                 "resource": f"bundles/{resource}",
                 "persist": False,
-                "polling": {"min_delay_seconds": EVERY_S[0], "max_delay_seconds": EVERY_S[1]},
+                "polling": {"min_delay_seconds": every_s[0], "max_delay_seconds": every_s[1]},
                 "signing": {"keyid": kid},
             }
         },

@@ -39,6 +39,13 @@ def test_an_absolute_path_stays_as_it_is(tmp_path: Path) -> None:
         ('ask_deadline_ms = "soon"', "ask_deadline_ms"),
         ("node_deadline_ms = 2000", "node_deadline_ms"),
         ('metrics = "broker.midshire.example:9100"', "metrics"),
+        ('policy_engine = "opa"', "opa_url"),
+        ('opa_url = "http://127.0.0.1:8181"', "policy_engine"),
+        ('policy_engine = "opa"\nopa_url = "http://10.0.0.1:8181"', "opa_url"),
+        ('policy_engine = "opa"\nopa_url = "http://127.0.0.1.example:8181"', "opa_url"),
+        ('policy_engine = "opa"\nopa_url = "https://localhost:8181"', "opa_url"),
+        ('policy_engine = "regorus"', "policy_engine"),
+        ('policy_listen = "0.0.0.0:8282"', "policy_listen"),
         ('listen = "7443"', "listen"),
         ('listen = "[::1]:70000"', "listen"),
         ('policy_key_id = "a b"', "policy_key_id"),
@@ -51,6 +58,14 @@ def test_what_is_unknown_or_out_of_bounds_is_refused_by_name(tmp_path: Path, lin
         load(written(tmp_path, GOOD + line))
 
     assert "BAD_SETTINGS" == refusal.value.reason
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8181", "http://[::1]:8181", "unix:///run/accord/opa.sock"])
+def test_the_policy_engine_may_be_a_server_on_this_machine(tmp_path: Path, url: str) -> None:
+    """T-POL-5: the engine is the one that is named, and both settings say so."""
+    found = load(written(tmp_path, f'{GOOD}policy_engine = "opa"\nopa_url = "{url}"\npolicy_listen = "127.0.0.1:8282"'))
+
+    assert ("opa", url, "127.0.0.1:8282") == (found.policy_engine, found.opa_url, found.policy_listen)
 
 
 def test_no_value_is_shown_in_an_error(tmp_path: Path) -> None:

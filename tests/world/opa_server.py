@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -117,17 +118,58 @@ def serving_bundle(bundle: Callable[[], bytes]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def opa_server(
-    folder: Path, bundle_url: str, kid: str, public: EllipticCurvePublicKey, port: int = 0
-) -> Iterator[OpaProcess]:
-    """A server that runs with the configuration the broker writes for it."""
-    (folder / "opa.yaml").write_text(server_settings(bundle_url, kid, public))
+def opa_server(folder: Path, told: str, port: int = 0) -> Iterator[OpaProcess]:
+    """A server that runs until the block ends.
+
+    Args:
+        folder: For its files; made when absent.
+        told: Its configuration, from the broker; see also `quick`.
+        port: Where it listens; any when 0.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "opa.yaml").write_text(told)
     server = OpaProcess(port or free_port(), folder)
     server.start()
     try:
         yield server
     finally:
         server.stop()
+
+
+def quick(bundle_url: str, kid: str, public: EllipticCurvePublicKey) -> str:
+    """The configuration that the broker writes, of a server that looks at its bundle every second."""
+    return server_settings(bundle_url, kid, public, (1, 1))
+
+
+@contextlib.contextmanager
+def lying_server(reply: bytes, *, hold_s: float = 0.0) -> Iterator[str]:
+    """Something that listens where the server should be, answers every request with these bytes and closes.
+
+    Args:
+        reply: What it sends, HTTP or not.
+        hold_s: How long it then keeps the connection open, seconds.
+    """
+    stopping = threading.Event()
+
+    class Liar(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            with contextlib.suppress(OSError):
+                self.request.sendall(reply)
+            stopping.wait(hold_s)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Liar) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            stopping.set()
+            server.shutdown()
+            thread.join(10)
 
 
 def free_port() -> int:
