@@ -665,18 +665,22 @@ def _binding(at: Home, statement: bytes) -> contract.Binding | None:
 # -- The steward ------------------------------------------------------------------------------------------------------
 
 
-class PinnedDirectory:
-    """The steward's directory: it keeps no ledger, so the highest version lies beside the file."""
+@contextlib.contextmanager
+def steward_state(settings: StewardSettings) -> Iterator[tuple[Engine, DirectoryFile]]:
+    """Open a steward's state, and its directory.
 
-    def __init__(self, settings: StewardSettings) -> None:
-        """Open the state that remembers the highest version."""
-        self.engine = open_state(settings.database.with_suffix(".state"), settings.database_url_file)
+    In files there are two: the highest version of the directory lies beside what agencies used and reported.
+    """
+    kept = open_state(settings.database, settings.database_url_file)
+    pinned = kept
+    try:
+        if settings.database_url_file is None:
+            pinned = open_state(settings.database.with_suffix(".state"), None)
         public = keys.read_pinned(settings.federation_public)
-        self._file = DirectoryFile(settings.directory, public, self.engine, time.time_ns)
-
-    def current(self) -> Directory:
-        """The directory in force."""
-        return self._file.current()
+        yield kept, DirectoryFile(settings.directory, public, pinned, time.time_ns)
+    finally:
+        pinned.dispose()
+        kept.dispose()
 
 
 @contextlib.asynccontextmanager
@@ -692,44 +696,39 @@ async def stewarding(settings: StewardSettings) -> AsyncIterator[str]:
     from agency_node import keyserver, tls
     from agency_node.gate import Gate, peer_of
 
-    directory = PinnedDirectory(settings)
-    now = directory.current()
-    allow = {
-        "accord.v1.KeyService": frozenset({"agency"}),
-        "grpc.health.v1.Health": frozenset({"agency", "broker", "steward"}),
-    }
-    server = grpc.aio.server(interceptors=[Gate(directory.current, allow)], options=STEWARD_OPTIONS)
-    counters = keyserver.StoredCounters(settings.database)
-    heads = keyserver.StoredHeads(settings.database)
-    key_server = keyserver.KeyServer(
-        {
-            now.epoch.id: keyserver.family_keys(
-                keys.read_secret(settings.key_server_seed), keys.read_secret(settings.subject_seed), now.epoch.id
-            )
-        },
-        agency_of=lambda context: peer_of(context, directory.current()).agency,
-        records_of=lambda agency: directory.current().agency(agency).records_up_to,
-        ledger=keyserver.Ledger(now.broker.ledger_origin, now.broker.ledger_key),
-        heads=heads,
-        counters=counters,
-    )
-    keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
-    health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    await health.set("", health_pb2.HealthCheckResponse.SERVING)
-    credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
-    port = server.add_secure_port(settings.listen, credentials)
-    await server.start()
-    listening_on = f"{settings.listen.rpartition(':')[0]}:{port}"
-    log.info(Event.SERVICE_STARTED, listening_on=listening_on, directory_version=now.version)
-    try:
-        yield listening_on
-    finally:
-        await server.stop(grace=1.0)
-        counters.close()
-        heads.close()
-        directory.engine.dispose()
-        log.info(Event.SERVICE_STOPPED, cause="asked")
+    with steward_state(settings) as (kept, directory):
+        now = directory.current()
+        allow = {
+            "accord.v1.KeyService": frozenset({"agency"}),
+            "grpc.health.v1.Health": frozenset({"agency", "broker", "steward"}),
+        }
+        server = grpc.aio.server(interceptors=[Gate(directory.current, allow)], options=STEWARD_OPTIONS)
+        key_server = keyserver.KeyServer(
+            {
+                now.epoch.id: keyserver.family_keys(
+                    keys.read_secret(settings.key_server_seed), keys.read_secret(settings.subject_seed), now.epoch.id
+                )
+            },
+            agency_of=lambda context: peer_of(context, directory.current()).agency,
+            records_of=lambda agency: directory.current().agency(agency).records_up_to,
+            ledger=keyserver.Ledger(now.broker.ledger_origin, now.broker.ledger_key),
+            heads=keyserver.StoredHeads(kept),
+            counters=keyserver.StoredCounters(kept),
+        )
+        keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
+        health = HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        await health.set("", health_pb2.HealthCheckResponse.SERVING)
+        credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
+        port = server.add_secure_port(settings.listen, credentials)
+        await server.start()
+        listening_on = f"{settings.listen.rpartition(':')[0]}:{port}"
+        log.info(Event.SERVICE_STARTED, listening_on=listening_on, directory_version=now.version)
+        try:
+            yield listening_on
+        finally:
+            await server.stop(grace=1.0)
+            log.info(Event.SERVICE_STOPPED, cause="asked")
 
 
 async def serve_steward(settings: StewardSettings) -> None:

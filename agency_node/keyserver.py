@@ -12,15 +12,14 @@ alarms from each other (T-AUD-6).
 """
 
 import asyncio
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import grpc.aio
+from sqlalchemy import Engine, delete, func, select
 
 from accord import allowance
 from accord.checkpoint import Checkpoint, open_note
@@ -30,6 +29,8 @@ from accord.linkage import MAX_ELEMENTS, FamilyKey
 from accord.reasons import Problem
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from agency_node.events import Event, log
+from agency_node.store import reading, upsert, writing
+from agency_node.store.tables import reported_head, reported_newest, spent
 
 MAX_REQUEST_BYTES: Final = 65_536
 """Largest request: 1,000 elements of 32 bytes, their framing, and a ledger head."""
@@ -123,48 +124,42 @@ class MemoryCounters:
 
 
 class StoredCounters:
-    """Counts in a SQLite file of its own, so that a restart gives nothing back.
+    """Counts in the steward's state, so that a restart gives nothing back."""
 
-    Commits are not synced one by one: after a power failure the last few calls may be uncounted, which no guesser can
-    bring about (https://www.sqlite.org/pragma.html#pragma_synchronous).
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
-        self._connection = _opened(path)
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS spent (span TEXT, agency TEXT, use TEXT, family TEXT, ends INTEGER NOT NULL,"
-            " elements INTEGER NOT NULL, PRIMARY KEY (span, agency, use, family)) WITHOUT ROWID"
-        )
+    def __init__(self, engine: Engine) -> None:
+        """Count there."""
+        self._engine = engine
 
     def take(self, day: int, agency: str, use: str, wanted: Mapping[str, int], spans: Sequence[Span]) -> bool:
         """As `Counters.take`."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        with self._connection:
+        with writing(self._engine) as connection:
             # Two days' grace, should a clock be set back.
-            self._connection.execute("DELETE FROM spent WHERE ends < ?", (day - 2,))
+            connection.execute(delete(spent).where(spent.c.ends < day - 2))
             for span in spans:
-                rows = self._connection.execute(
-                    "SELECT family, elements FROM spent WHERE span = ? AND agency = ? AND use = ?",
-                    (span.name, agency, use),
-                )
-                used = dict(rows.fetchall())
+                mine = (spent.c.span == span.name) & (spent.c.agency == agency) & (spent.c.use == use)
+                used = dict(connection.execute(select(spent.c.family, spent.c.elements).where(mine)).all())
                 if any(used.get(family, 0) + count > span.most.get(family, 0) for family, count in wanted.items()):
                     return False
-            self._connection.executemany(
-                "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
+            counted = upsert(connection, spent)
+            connection.execute(
+                counted.on_conflict_do_update(
+                    index_elements=list(spent.primary_key),
+                    set_={"elements": spent.c.elements + counted.excluded.elements},
+                ),
                 [
-                    (span.name, agency, use, family, span.ends, count)
+                    {
+                        "span": span.name,
+                        "agency": agency,
+                        "use": use,
+                        "family": family,
+                        "ends": span.ends,
+                        "elements": count,
+                    }
                     for span in spans
                     for family, count in wanted.items()
                 ],
             )
         return True
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,63 +227,51 @@ class MemoryHeads:
 
 
 class StoredHeads:
-    """Keeps heads in a SQLite file, which may be that of `StoredCounters`: evidence outlives the process.
+    """Keeps heads in the steward's state: evidence outlives the process.
 
     Only the first note of every root is kept, and of the newest 100,000 sizes.
     """
 
     _KEPT: Final = 100_000
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
-        self._connection = _opened(path)
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS head (size INTEGER, root BLOB, agency TEXT NOT NULL, note TEXT NOT NULL,"
-            " PRIMARY KEY (size, root)) WITHOUT ROWID"
-        )
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS newest (agency TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID"
-        )
+    def __init__(self, engine: Engine) -> None:
+        """Keep them there."""
+        self._engine = engine
 
     def report(self, head: Head) -> Head | None:
         """As `Heads.report`."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        with self._connection:
-            self._connection.execute(
-                "INSERT INTO newest VALUES (?, ?) ON CONFLICT DO UPDATE SET size = max(size, excluded.size)",
-                (head.agency, head.size),
+        heads = reported_head.c
+        with writing(self._engine) as connection:
+            grown = upsert(connection, reported_newest).values(agency=head.agency, size=head.size)
+            connection.execute(
+                grown.on_conflict_do_update(
+                    index_elements=["agency"],
+                    set_={"size": grown.excluded.size},
+                    where=grown.excluded.size > reported_newest.c.size,
+                )
             )
-            self._connection.execute(
-                "INSERT INTO head VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (head.size, head.root, head.agency, head.note),
+            kept = upsert(connection, reported_head)
+            connection.execute(
+                kept.values(size=head.size, root=head.root, agency=head.agency, note=head.note).on_conflict_do_nothing()
             )
-            other = self._connection.execute(
-                "SELECT agency, size, root, note FROM head WHERE size = ? AND root != ?", (head.size, head.root)
-            ).fetchone()
+            other = connection.execute(
+                select(heads.agency, heads.size, heads.root, heads.note).where(
+                    heads.size == head.size, heads.root != head.root
+                )
+            ).first()
             if other is None:
                 # Two roots of one size are evidence and stay for ever.
-                self._connection.execute(
-                    "DELETE FROM head WHERE size < ? AND size NOT IN"
-                    " (SELECT size FROM head GROUP BY size HAVING count(*) > 1)",
-                    (head.size - self._KEPT,),
+                twice = select(heads.size).group_by(heads.size).having(func.count() > 1)
+                connection.execute(
+                    delete(reported_head).where(heads.size < head.size - self._KEPT, heads.size.not_in(twice))
                 )
         return Head(*other) if other else None
 
     def newest(self) -> Mapping[str, int]:
         """As `Heads.newest`."""
-        return dict(self._connection.execute("SELECT agency, size FROM newest").fetchall())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600, exist_ok=True)
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+        newest = reported_newest.c
+        with reading(self._engine) as connection:
+            return dict(connection.execute(select(newest.agency, newest.size)).all())
 
 
 def family_keys(seed: bytes, subject_seed: bytes, epoch: str) -> Mapping[str, FamilyKey]:

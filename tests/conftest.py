@@ -72,7 +72,7 @@ def state_server() -> "Iterator[DatabaseServer]":
     """One PostgreSQL server for the state of all tests that ask for it; they mark `needs("postgres", "initdb")`."""
     from tests.world import database_servers, state_servers
 
-    with database_servers.postgresql() as server:
+    with database_servers.postgresql(fsync="on") as server:
         state_servers.accounts(server)
         yield server
 

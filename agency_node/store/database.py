@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The last of them: a database that has it needs none."""
 BUSY_S: Final = 30
 """How long a transaction on a file waits for another process's, in seconds."""
@@ -184,8 +184,12 @@ def version(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, to: str = "head") -> None:
     """Run the migrations that a database lacks.
+
+    Args:
+        engine: May make tables.
+        to: The last migration wanted.
 
     Raises:
         StateUnusable: It was written by a later version of this program.
@@ -204,6 +208,6 @@ def migrate(engine: Engine) -> None:
         attributes: dict[str, Any] = config.attributes
         attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         except CommandError as error:
             raise StateUnusable(f"it was written by another version of this program ({error})") from error

@@ -167,3 +167,36 @@ index_token: Final = Table(
     sqlite_with_rowid=False,
 )
 """Tags under which an envelope for this node can name the record, with the tokens that open it."""
+
+spent: Final = Table(
+    "spent",
+    METADATA,
+    Column("span", String, primary_key=True, comment="a day, or a year and the linkage epoch"),
+    Column("agency", String, primary_key=True),
+    Column("use", String, primary_key=True, comment="ask, index or subject"),
+    Column("family", String, primary_key=True),
+    Column("ends", Integer, nullable=False, comment="last day of the span, days since 1970"),
+    Column("elements", LARGE, nullable=False, comment="evaluated so far, padding included"),
+    sqlite_with_rowid=False,
+)
+"""At the steward: what each agency used of its allowances."""
+
+reported_head: Final = Table(
+    "reported_head",
+    METADATA,
+    Column("size", LARGE, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, primary_key=True),
+    Column("agency", String, nullable=False, comment="who brought it first"),
+    Column("note", String, nullable=False, comment="the signed head, the evidence"),
+    sqlite_with_rowid=False,
+)
+"""At the steward: heads of the broker's ledger as agencies reported them."""
+
+reported_newest: Final = Table(
+    "reported_newest",
+    METADATA,
+    Column("agency", String, primary_key=True),
+    Column("size", LARGE, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""At the steward: size of the largest head that each agency has reported."""

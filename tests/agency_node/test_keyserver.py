@@ -1,8 +1,7 @@
 """The steward's key server: subject tags, and what all agencies saw of the ledger."""
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -38,7 +37,9 @@ from agency_node.keyserver import (
     family_keys,
     spans,
 )
+from tests.world.node_state import BOTH, Place
 
+KINDS = pytest.mark.parametrize("kind", ["memory", *BOTH])
 EPOCH = "2026-1"
 MATCH, SUBJECTS = FAMILIES[1].id, SUBJECT_FAMILIES[0].id
 KEYS = {EPOCH: family_keys(bytes(range(32)), bytes(range(32, 64)), EPOCH)}
@@ -115,10 +116,10 @@ def test_other_requests_are_refused_as_at_the_broker() -> None:
         asked([Batch(MATCH, ELEMENTS)], epoch="2025-1")
 
 
-@pytest.mark.parametrize("kind", ["memory", "file"])
-def test_each_use_has_its_allowance(kind: str, tmp_path: Path) -> None:
+@KINDS
+def test_each_use_has_its_allowance(kind: str, place_on: Callable[[str], Place]) -> None:
     """T-LNK-6: the steward counts for itself, so that a broker's operator who looks away changes nothing."""
-    counters = MemoryCounters() if kind == "memory" else StoredCounters(tmp_path / "steward.db")
+    counters = MemoryCounters() if kind == "memory" else StoredCounters(place_on(kind).open())
     counted = {"counters": counters, "records": 100}
     counters.take(20_000, "police", "subject", {SUBJECTS: SUBJECT_A_DAY - 7}, spans(SUBJECT, EPOCH, 20_000, 100))
     counters.take(20_000, "police", "index", {MATCH: 2 * 100 - 7}, spans(INDEX, EPOCH, 20_000, 100))
@@ -134,11 +135,14 @@ def test_each_use_has_its_allowance(kind: str, tmp_path: Path) -> None:
         asked([Batch(MATCH, ELEMENTS)], use=INDEX, day=20_001, **counted)  # type: ignore[arg-type]  # keywords of two types
 
 
-@pytest.fixture(params=["memory", "file"])
-def heads(request: pytest.FixtureRequest, tmp_path: Path) -> Heads:
-    """Both ways to keep heads; the file is shared with the counters, as in service."""
-    StoredCounters(tmp_path / "steward.db").take(1, "police", "ask", {MATCH: 1}, [Span("day 1", 1, {MATCH: 8})])
-    return MemoryHeads() if request.param == "memory" else StoredHeads(tmp_path / "steward.db")
+@pytest.fixture(params=["memory", *BOTH])
+def heads(request: pytest.FixtureRequest, place_on: Callable[[str], Place]) -> Heads:
+    """Every way to keep heads; the state is shared with the counters, as in service."""
+    if request.param == "memory":
+        return MemoryHeads()
+    state = place_on(request.param).open()
+    StoredCounters(state).take(1, "police", "ask", {MATCH: 1}, [Span("day 1", 1, {MATCH: 8})])
+    return StoredHeads(state)
 
 
 def test_two_roots_of_one_size_are_a_fork(heads: Heads) -> None:
@@ -153,13 +157,14 @@ def test_two_roots_of_one_size_are_a_fork(heads: Heads) -> None:
     assert {"police": 7, "housing": 8} == heads.newest()
 
 
-def test_evidence_of_a_fork_is_kept_for_ever(tmp_path: Path) -> None:
+def test_evidence_of_a_fork_is_kept_for_ever(place: Place) -> None:
     """T-AUD-6: old heads are dropped, contradictory ones are not, and a restart forgets nothing."""
-    heads = StoredHeads(tmp_path / "steward.db")
+    state = place.open()
+    heads = StoredHeads(state)
     for size, root in ((1, b"a"), (2, b"a"), (2, b"b"), (200_000, b"a")):
         heads.report(Head("police", size, root, "note"))
-    heads.close()
-    again = StoredHeads(tmp_path / "steward.db")
+    state.dispose()
+    again = StoredHeads(place.open())
 
     assert again.report(Head("housing", 1, b"b", "")) is None
     assert again.report(Head("housing", 2, b"c", "")) is not None
