@@ -1,6 +1,7 @@
 """Log lines of the agency node: nothing that is not declared is ever written."""
 
 import ast
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -127,3 +128,20 @@ def test_lines_go_to_standard_error_unless_told_otherwise(capsys: pytest.Capture
     out, err = capsys.readouterr()
     assert "" == out
     assert "localhost:7001" == json.loads(err)["labels"]["listening_on"]
+
+
+class Full(io.StringIO):
+    """A disk without a free byte."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    """T-OPS-1: a full disk under the log costs no question its answer, and no health check its say."""
+    configure("info", Full())
+    before = dropped().get("unwritten", 0)
+
+    log.info(Event.SERVICE_STARTED, listening_on="localhost:7001")
+
+    assert before + 1 == dropped()["unwritten"]
