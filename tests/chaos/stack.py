@@ -5,13 +5,15 @@
         with world.asking(seed=7) as history:
             world.kill("broker")                 # as a power cut would
             world.start("broker")
-        world.reconciled(history)
+        world.halt()
+        world.reconciled()
 
 Whom each agency holds is known beforehand, so that every answer can be judged: `Known.expected`.
 """
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -64,15 +66,15 @@ class Known:
     expected: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class History:
-    """What the askers wrote down, line after line, as things happened.
+    """What the askers wrote down, line after line, as things happened; there when they have stopped.
 
     Attributes:
-        lines: Invoked, answered, failed, unknown, whether the broker was serving.
+        lines: Invoked, answered, failed, unknown, whether the broker was serving; see `tests.chaos.client`.
     """
 
-    lines: Sequence[Mapping[str, Any]]
+    lines: list[Mapping[str, Any]] = field(default_factory=list)
 
     def of(self, *kinds: str) -> list[Mapping[str, Any]]:
         """The lines of some kinds."""
@@ -91,7 +93,16 @@ class History:
     @property
     def released(self) -> int:
         """Answers that reached a client."""
-        return sum(one["kind"] in {"RELEASED", "REPLAYED"} for one in self.of("ok"))
+        return self.released_between(-math.inf, math.inf)
+
+    def released_between(self, since: float, until: float) -> int:
+        """Answers that reached a client from one moment to another (`time.monotonic`)."""
+        times = [one["at"] for one in self.of("ok") if one["kind"] in {"RELEASED", "REPLAYED"}]
+        return sum(since <= at < until for at in times)
+
+    def first_after(self, moment: float, what: str = "ok") -> float:
+        """How long after a moment something happened first, seconds; infinite if it never did."""
+        return min((one["at"] - moment for one in self.of(what) if one["at"] >= moment), default=math.inf)
 
     def wrong(self, word: str) -> int:
         """How often an agency's answer was this word while the truth is another; *cannot say* is never the truth."""
@@ -127,14 +138,13 @@ class Stack:
         home: Folder with a folder for each party.
         federation: Everybody's keys.
         processes: What runs.
-        known: Who may be asked about.
+        histories: What all askers wrote down so far; the ledgers hold all of it.
     """
 
     home: Path
     federation: trust.Federation
     processes: Processes
-    known: tuple[Known, ...]
-    _asked: int = 0
+    histories: list[History] = field(default_factory=list)
 
     def start(self, *names: str, wait: bool = True) -> None:
         """Start programs and wait until each is ready: broker and steward serve, nodes are attached."""
@@ -144,6 +154,12 @@ class Stack:
             self.processes.start(name, [*WORDS[name], "--home", str(self.home / name)], self._log(name))
         for name in names if wait else ():
             self._wait(name, lambda name=name: self._said(name) > before[name])  # type: ignore[misc]  # bound now
+
+    def start_all(self) -> None:
+        """Start whatever is not running, and wait until everybody can be reached."""
+        running = self.processes.alive()
+        self.start(*(name for name in WORDS if name not in running))
+        self.settle()
 
     def settle(self) -> None:
         """Wait until every node is attached to the broker that runs now, so that everybody can be reached."""
@@ -184,15 +200,15 @@ class Stack:
     # -- Asking -------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def asking(self, *, seed: int, at_once: int = 4) -> Iterator[list[Mapping[str, Any]]]:
+    def asking(self, *, seed: int, at_once: int = 4) -> Iterator[History]:
         """Askers that put question after question until the block ends.
 
         Yields:
-            Their history's lines, filled when the block ends; see `History`.
+            Their history, filled when the block ends.
         """
-        self._asked += 1
-        file = self.home / f"history-{self._asked}.jsonl"
-        lines: list[Mapping[str, Any]] = []
+        history = History()
+        self.histories.append(history)
+        file = self.home / f"history-{len(self.histories)}.jsonl"
         arguments = [str(self.home), str(file), str(seed), str(at_once)]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.client", *arguments],
@@ -206,13 +222,13 @@ class Stack:
                 if process.poll() is not None or time.monotonic() > until:
                     raise AssertionError("the askers did not begin")
                 time.sleep(0.02)
-            yield lines
+            yield history
             process.send_signal(signal.SIGTERM)
             assert process.wait(READY_S) == 0
         finally:
             process.kill()
             process.wait()
-        lines.extend(json.loads(line) for line in file.read_text("utf-8").splitlines())
+        history.lines.extend(json.loads(line) for line in file.read_text("utf-8").splitlines())
 
     # -- Reading what everybody wrote down ----------------------------------------------------------------------------
 
@@ -224,14 +240,14 @@ class Stack:
         """A node's whole ledger."""
         return _entries(self.home / agency / "node.db", "SELECT idx, body FROM node_entry ORDER BY idx")
 
-    def reconciled(self, *histories: History) -> Reconciled:
-        """All accounts, compared; nothing may be running."""
-        receipts = [receipt for one in histories for receipt in one.receipts]
+    def reconciled(self) -> Reconciled:
+        """All accounts since the beginning, compared; nothing may be running."""
+        receipts = [receipt for one in self.histories for receipt in one.receipts]
         return reconcile(receipts, self.broker_entries(), {one: self.node_entries(one) for one in ANSWERING})
 
-    def checked(self, *histories: History) -> fsck.Report:
+    def checked(self) -> fsck.Report:
         """The broker's ledger from end to end, with the head of every receipt that a client kept."""
-        kept = [one["note"] for history in histories for one in history.of("ok")]
+        kept = [one["note"] for history in self.histories for one in history.of("ok")]
         row = self.federation.directory.broker
         store = open_for_reading(self.home / "broker" / "broker.db")
         try:
@@ -262,7 +278,7 @@ def stack(home: Path) -> Iterator[Stack]:
     known = _known(people)
     (home / "known.json").write_text(json.dumps([[one.row, one.expected] for one in known]), "utf-8")
     with Processes(home, _clean()) as processes:
-        world = Stack(home, federation, processes, known)
+        world = Stack(home, federation, processes)
         world.start("broker", "steward")
         commands = [["accord-node", "index", "--home", str(home / agency)] for agency in ANSWERING]
         for ran in processes.run_all(commands, at_once=2):

@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -12,33 +11,25 @@ from typing import Final
 import pytest
 
 from tests.chaos import nemesis
-from tests.chaos.stack import ANSWERING, History, Stack, stack
+from tests.chaos.stack import Stack
 
 SEED: Final = 20_261_122
 KILLS: Final = 25
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A federation on SQLite, everything running."""
-    with stack(tmp_path_factory.mktemp("federation")) as running:
-        yield running
+OTHERS: Final = {"housing": 3, "police": 3, "steward": 2}
 
 
 @pytest.mark.prove
 def test_killed_processes_lose_no_answer_and_tell_no_false_no(world: Stack) -> None:
     """T-AUD-1, T-AUD-3, T-AUD-4, T-AUD-11: 25 kills of the broker, others of nodes and key server, under load."""
-    others = {"housing": 3, "police": 3, "steward": 2}
-    with world.asking(seed=SEED) as lines:
-        seconds = nemesis.kills(world, Random(SEED), {"broker": KILLS, **others})
+    with world.asking(seed=SEED) as history:
+        seconds = nemesis.kills(world, Random(SEED), {"broker": KILLS, **OTHERS})
         time.sleep(1.0)
     world.halt()
-    history = History(lines)
-    found, report = world.reconciled(history), world.checked(history)
+    found, report = world.reconciled(), world.checked()
     outages = sorted(history.back_s())
     print(
         f"T-AUD-1 unlogged={found.unlogged} bad_receipts={history.bad} released={history.released} kills={KILLS} "
-        f"other_kills={sum(others.values())} seconds={seconds:.0f} seed={SEED} (SQLite)\n"
+        f"other_kills={sum(OTHERS.values())} seconds={seconds:.0f} seed={SEED} (SQLite)\n"
         f"T-AUD-3 orphans={found.orphans} doubles={found.doubles} asked={found.asked}\n"
         f"T-AUD-4 contradicted={len(report.findings)} checkpoints={report.heads} entries={report.entries}\n"
         f"T-AUD-11 unexplained={len(found.found)} one_way={found.one_way} abandoned={found.abandoned} "
@@ -57,15 +48,14 @@ def test_killed_processes_lose_no_answer_and_tell_no_false_no(world: Stack) -> N
 def test_a_ledger_put_back_from_an_older_copy_is_missed_by_its_receipts(world: Stack) -> None:
     """T-AUD-1: negative control. The same comparison finds answers that left and are not in the ledger."""
     copy = _copy(world)
-    with world.asking(seed=SEED + 1) as lines:
+    with world.asking(seed=SEED + 1) as history:
         time.sleep(2.0)
     world.halt()
-    history = History(lines)
-    before = world.reconciled(history).unlogged
+    before = world.reconciled().unlogged
     kept = world.home / "broker" / "broker.db"
     shutil.move(kept, kept.with_suffix(".newer"))
     shutil.copyfile(copy, kept)
-    found, report = world.reconciled(history), world.checked(history)
+    found, report = world.reconciled(), world.checked()
     shutil.move(kept.with_suffix(".newer"), kept)
     print(
         f"T-AUD-1 control unlogged={found.unlogged} of released={history.released} (an older copy put back), "
@@ -84,6 +74,5 @@ def _copy(world: Stack) -> Path:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     copy = Path(shutil.copyfile(database, world.home / "older.db"))
-    world.start("broker", "steward", *ANSWERING)
-    world.settle()
+    world.start_all()
     return copy
