@@ -338,9 +338,10 @@ async def refresh(
         if not index.changed_to:
             raise NoFullPass("the records do not say when they changed")
         job = _Job(engine, index, node_id, tokens, progress, 0, whole=False, changed_to=index.changed_to)
-        read = await job.run(people.people_changed_since(index.changed_to))
-        with writing(engine) as connection:
-            rows.noted(connection, index, job.changed_to)
+        read = await job.run(
+            people.people_changed_since(index.changed_to),
+            ending=lambda connection: rows.noted(connection, index, job.changed_to),
+        )
         return Refreshed(read, job.changed)
 
 
@@ -375,12 +376,14 @@ class _Job:
         self,
         people: Iterable[Person],
         heard: Callable[[str, Description, Sequence[str]], None] = lambda person_id, description, unreadable: None,
+        ending: Callable[[Connection], None] = lambda connection: None,
     ) -> int:
         """Bring people up to date, and say how many they were.
 
         Args:
             people: Each once.
             heard: Told of everybody.
+            ending: Done in the transaction that stores the last of them.
         """
         coming, read = iter(people), 0
         try:
@@ -389,10 +392,8 @@ class _Job:
                 await self._take([self._read(person, heard) for person in some])
                 # Reading does not wait for anything; tokens that came meanwhile are looked at here.
                 await asyncio.sleep(0)
-            if self._waiting:
-                await self._begin(self._waiting)
-            while self._under_way:
-                await self._under_way.popleft()
+            await self._leave_under_way(AHEAD - 1)
+            await self._store(self._waiting, ending)
         finally:
             for task in self._under_way:
                 task.cancel()
@@ -425,9 +426,12 @@ class _Job:
             else:
                 self._waiting.append(one)
         if same:
-            with writing(self.engine) as connection:
-                rows.mark(connection, self.index, same)
-                self._done(connection, same)
+            if self.whole:
+                with writing(self.engine) as connection:
+                    rows.mark(connection, self.index, same)
+                    self._done(connection, len(same))
+            # Between full passes it matters to nobody who was read: the next one counts anew.
+            self._not_stored.difference_update(same)
             self.unchanged += len(same)
             self.tell(Stage.READING)
         while len(self._waiting) >= BATCH:
@@ -435,11 +439,15 @@ class _Job:
             del self._waiting[:BATCH]
 
     async def _begin(self, batch: Sequence[_Read]) -> None:
-        while len(self._under_way) >= AHEAD:
-            await self._under_way.popleft()
+        await self._leave_under_way(AHEAD - 1)
         self._under_way.append(asyncio.create_task(self._store(batch)))
 
-    async def _store(self, batch: Sequence[_Read]) -> None:
+    async def _leave_under_way(self, most: int) -> None:
+        while len(self._under_way) > most:
+            await self._under_way.popleft()
+
+    async def _store(self, batch: Sequence[_Read], ending: Callable[[Connection], None] | None = None) -> None:
+        """Fetch the tokens of a batch and store it; with an `ending`, as the last one, when the others are stored."""
         made = [list(_new_keys(one.description)) for one in batch]
         keys = [key for person in made for entry in person for key in entry]
         tokens = await self.tokens(keys) if keys else []
@@ -460,16 +468,22 @@ class _Job:
             )
             for one, person in zip(batch, made, strict=True)
         ]
+        if ending is not None:
+            await self._leave_under_way(0)
         with writing(self.engine) as connection:
-            rows.put(connection, self.index, people)
-            self._done(connection, [one.person_id for one in batch])
-        self.changed += len(batch)
-        self.tell(Stage.READING)
+            if people:
+                rows.put(connection, self.index, people)
+                self._done(connection, len(people))
+            if ending is not None:
+                ending(connection)
+        if batch:
+            self._not_stored.difference_update(one.person_id for one in batch)
+            self.changed += len(batch)
+            self.tell(Stage.READING)
 
-    def _done(self, connection: Connection, person_ids: Sequence[str]) -> None:
-        self._not_stored.difference_update(person_ids)
+    def _done(self, connection: Connection, more: int) -> None:
         if self.whole:
-            rows.came_to(connection, self.index, self.unchanged + self.changed + len(person_ids))
+            rows.came_to(connection, self.index, self.unchanged + self.changed + more)
 
 
 def _new_keys(description: Description) -> Iterator[tuple[MatchKey, ...]]:

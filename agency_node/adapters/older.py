@@ -61,7 +61,7 @@ def certainly_older(changed_at: ColumnElement[Any], moment: str, dialect: Dialec
         # SQLite turns the 31st of June into the 1st of July, so a day that it gives back unchanged exists.
         exists = func.date(changed_at) == func.substr(changed_at, 1, 10)
         globs = {length: changed_at.op("GLOB", is_comparison=True)(glob) for length, glob in _GLOBS.items()}
-        form = case(globs, value=func.length(changed_at), else_=false())
+        form: ColumnElement[bool] = case(globs, value=func.length(changed_at), else_=false())
         older = or_(
             and_(kind == "text", _before(changed_at, day, time), form, exists),
             and_(kind.in_(["integer", "real"]), changed_at >= 0, changed_at < seconds),

@@ -685,6 +685,25 @@ def test_a_changed_record_is_taken_in_and_nobody_else_is_asked_for(store: Engine
     assert {"p7", "new"} <= held
 
 
+@pytest.mark.parametrize("stops_at_call", [0, 1, 2])
+def test_a_job_that_stops_half_way_begins_again_at_the_same_time(store: Engine, stops_at_call: int) -> None:
+    """T-LNK-5: the newest time is kept with the last of the changed people, or some would never be taken in."""
+    people = changing(3 * BATCH)
+    run(store, people)
+    for number in range(2 * BATCH + 1):
+        at = f"2026-06-{2 + number % 28:02}"
+        people.rows[f"p{number}"] = Row(f"p{number}", person(number, last_name="Thorley"), changed_at=at)
+
+    with pytest.raises(ConnectionError):
+        take_in(store, people, SimulatedKeyServers(stops_at_call=stops_at_call))
+    stopped = take_in(store, people)
+    again = take_in(store, people)
+
+    assert ["2026-06-01", "2026-06-01", "2026-06-29"] == people.asked_since
+    assert 2 * BATCH + 1 >= stopped.changed >= 1
+    assert (0, 0) == (again.changed, run(store, people).changed)
+
+
 @ON_BOTH
 def test_taking_in_changes_makes_no_index_fresher_and_removes_nobody(store: Engine) -> None:
     """T-LNK-5: a record may change without saying so, so *no* counts as of the last full pass only."""
