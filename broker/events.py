@@ -184,7 +184,7 @@ class _Output:
             stream.write(line + "\n")
             stream.flush()
         except (OSError, ValueError):
-            # A full disk or a closed pipe under the log: what is logged is worth less than what is being done (T-OPS-1).
+            # A full disk or a closed pipe: what is logged is worth less than what is being done (T-OPS-1).
             _STATE.dropped["unwritten"] += 1
 
     debug = info = warning = error = critical = msg
