@@ -81,52 +81,37 @@ class Path_:
 
 
 @dataclass(slots=True)
-class Federation:
-    """What is running.
+class Asking:
+    """The asking side: makes questions ready as a desk would, with tokens computed directly.
 
     Attributes:
-        home: A folder for each party.
         keys: Everybody's keys.
-        processes: What runs.
-        agencies: Who can be asked.
-        paths: The ways of asking, by name.
         revision: Of the rules.
+        people: Whom it asks about, one after the other.
     """
 
-    home: Path
     keys: trust.Federation
-    processes: Processes
-    agencies: tuple[str, ...]
-    paths: dict[str, Path_]
     revision: str
     people: Sequence[county.Person]
     _tokens: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
 
-    def channel(self, path: Path_) -> grpc.aio.Channel:
-        """Dial a path as the asking agency."""
-        own = self.keys.agencies[ASKER].channel
-        if not path.tls:
-            return grpc.aio.insecure_channel(path.address)
-        return dial(path.address, Identity(own.key_pem, own.certificate_pem, self.keys.ca_pem))
+    async def requests(
+        self, number: int, agencies: Sequence[str], warranted: bool = False
+    ) -> list[broker_pb2.AskRequest]:
+        """So many questions, each with a caller token of its own.
 
-    def cpu_s(self, names: Sequence[str]) -> float:
-        """Processor time that these have used so far, seconds (proc_pid_stat(5), fields 14 and 15)."""
-        ticks = 0
-        for name in names:
-            stat = Path(f"/proc/{self.processes.pid(name)}/stat").read_text("ascii").rpartition(")")[2].split()
-            ticks += int(stat[11]) + int(stat[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    async def prepare(self, path: Path_, number: int, agencies: Sequence[str]) -> list[broker_pb2.AskRequest]:
-        """Questions as an asking side would send them down a path, each with a caller token of its own."""
-        return [await self._one(path, agencies, self.people[one % len(self.people)]) for one in range(number)]
-
-    async def _one(self, path: Path_, agencies: Sequence[str], who: county.Person) -> broker_pb2.AskRequest:
-        inquiry, _ = typed.inquiry(question(who, agencies))
-        prepared = await asking.prepare(self.asker(), inquiry, self._caller_token(), "practitioner")
-        if not path.warranted:
-            return prepared.request
-        return self._warranted(prepared)
+        Args:
+            number: How many.
+            agencies: Whom to ask.
+            warranted: The frames for nodes are made here, with a warrant, as for a relay that makes none.
+        """
+        asker = self.asker()
+        made = []
+        for one in range(number):
+            inquiry, _ = typed.inquiry(question(self.people[one % len(self.people)], agencies))
+            prepared = await asking.prepare(asker, inquiry, self._caller_token(), "practitioner")
+            made.append(self._warranted(prepared) if warranted else prepared.request)
+        return made
 
     def asker(self) -> asking.Asker:
         """The asking side, with tokens computed directly."""
@@ -201,7 +186,7 @@ class Federation:
                     signature=signed.signature,
                     key_id=signed.key_id,
                     part=common_pb2.NodePart(node=one.node, part=one.part, salt=one.salt, payload=one.payload),
-                    head=node_pb2.Head(checkpoint=(self.home / "floor" / HEAD_FILE).read_text("utf-8"), from_size=1),
+                    head=node_pb2.Head(checkpoint=fixed_head(self.keys), from_size=1),
                     deadline_ms=DEADLINE_MS,
                 )
             )
@@ -212,6 +197,42 @@ class Federation:
             for one, frame in zip(signed.drafts, frames, strict=True)
         ]
         return broker_pb2.AskRequest(key_id=prepared.core.query_id, node_parts=parts)
+
+
+@dataclass(slots=True)
+class Federation:
+    """What is running.
+
+    Attributes:
+        home: A folder for each party.
+        keys: Everybody's keys.
+        processes: What runs.
+        agencies: Who can be asked.
+        paths: The ways of asking, by name.
+        asking: Who asks.
+    """
+
+    home: Path
+    keys: trust.Federation
+    processes: Processes
+    agencies: tuple[str, ...]
+    paths: dict[str, Path_]
+    asking: Asking
+
+    def channel(self, path: Path_) -> grpc.aio.Channel:
+        """Dial a path as the asking agency."""
+        own = self.keys.agencies[ASKER].channel
+        if not path.tls:
+            return grpc.aio.insecure_channel(path.address)
+        return dial(path.address, Identity(own.key_pem, own.certificate_pem, self.keys.ca_pem))
+
+    def cpu_s(self, names: Sequence[str]) -> float:
+        """Processor time that these have used so far, seconds (proc_pid_stat(5), fields 14 and 15)."""
+        ticks = 0
+        for name in names:
+            stat = Path(f"/proc/{self.processes.pid(name)}/stat").read_text("ascii").rpartition(")")[2].split()
+            ticks += int(stat[11]) + int(stat[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def _none(caller_token: str, tags: Sequence[bytes]) -> list[asking.Held]:
@@ -257,6 +278,20 @@ def children(number: int) -> list[county.Person]:
     return list(found.values())[:number]
 
 
+def found(home: Path, agencies: Sequence[str]) -> tuple[trust.Federation, list[county.Person]]:
+    """Make everybody's keys, the broker's rules, and the children whom every agency will hold."""
+    keys = trust.make_federation(home, (ASKER, *agencies), now_ns=time.time_ns())
+    packed = policy.pack(policy_files(), keys.broker.policy, keys.broker.policy_kid)
+    (home / "broker" / "policy.tar.gz").write_bytes(packed)
+    return keys, children(HELD)
+
+
+def fixed_head(keys: trust.Federation) -> str:
+    """A signed head of one entry, for nodes that have no broker."""
+    root = merkle.root([merkle.leaf_hash(b"the one entry of a ledger that never grows")])
+    return checkpoint.sign(Checkpoint(keys.directory.broker.ledger_origin, 1, root), keys.broker.ledger)
+
+
 # -- Starting ---------------------------------------------------------------------------------------------------------
 
 
@@ -270,14 +305,9 @@ def federation(home: Path, number: int) -> Iterator[Federation]:
     """
     events.configure("warning")
     agencies = AGENCIES[:number]
-    keys = trust.make_federation(home, (ASKER, *agencies), now_ns=time.time_ns())
-    packed = policy.pack(policy_files(), keys.broker.policy, keys.broker.policy_kid)
-    (home / "broker" / "policy.tar.gz").write_bytes(packed)
+    keys, people = found(home, agencies)
     shutil.copytree(home / "broker", home / "floor")
-    origin = keys.directory.broker.ledger_origin
-    root = merkle.root([merkle.leaf_hash(b"the one entry of a ledger that never grows")])
-    (home / "floor" / HEAD_FILE).write_text(checkpoint.sign(Checkpoint(origin, 1, root), keys.broker.ledger), "utf-8")
-    people = children(HELD)
+    (home / "floor" / HEAD_FILE).write_text(fixed_head(keys), "utf-8")
     started = _Started(home, keys.name)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
     with Processes(home, clean) as started.processes:
@@ -285,12 +315,12 @@ def federation(home: Path, number: int) -> Iterator[Federation]:
         floor, streams = started.relay()
         unary = started.at_once(agencies)
         for agency in (ASKER, *agencies):
-            started.write_node(agency, agency, broker, steward, people)
+            write_node(home / agency, agency, people, broker, steward)
         identity_provider.of_node(home / ASKER)
-        asyncio.run(_index_all([home / agency for agency in agencies], direct(keys)))
+        asyncio.run(index_all([home / agency for agency in agencies], direct(keys)))
         for agency in agencies:
             shutil.copytree(home / agency, home / f"{agency}-of-floor")
-            started.write_node(f"{agency}-of-floor", agency, streams, steward, ())
+            write_node(home / f"{agency}-of-floor", agency, (), streams, steward)
         for agency in agencies:
             started.start(f"{agency}-of-floor", "accord-node", "serve", "--home", str(home / f"{agency}-of-floor"))
         for agency in (ASKER, *agencies):
@@ -305,8 +335,8 @@ def federation(home: Path, number: int) -> Iterator[Federation]:
             ),
             "Full": Path_("Full", broker, {"broker": ("broker",), "nodes": tuple(own)}, tls=True),
         }
-        revision = started.revision("broker")
-        yield Federation(home, keys, started.processes, agencies, paths, revision, people)
+        asker = Asking(keys, started.revision("broker"), people)
+        yield Federation(home, keys, started.processes, agencies, paths, asker)
 
 
 @dataclass(slots=True)
@@ -362,19 +392,22 @@ class _Started:
         self.start("unary", "python", "-m", "tests.bench.relay", "unary", *nodes)
         return self.listening("unary")["listening_on"]
 
-    def write_node(self, folder: str, agency: str, broker: str, steward: str, people: Sequence[county.Person]) -> None:
-        """A node's settings; and its records where there are people."""
-        home = self.home / folder
-        if people:
-            write_records(home / "records", agency, people)
-        (home / "node.toml").write_text(
-            f'federation = "{self.name}"\nagency = "{agency}"\nbroker = "{broker}"\nsteward = "{steward}"\n'
-            'mapping = "records/mapping.yaml"\nanswer_pace_ms = 0\n',
-            "utf-8",
-        )
+
+def write_node(
+    home: Path, agency: str, people: Sequence[county.Person], broker: str = "localhost:9", steward: str = "localhost:9"
+) -> None:
+    """A node's settings; and its records where there are people."""
+    if people:
+        write_records(home / "records", agency, people)
+    (home / "node.toml").write_text(
+        f'federation = "midshire"\nagency = "{agency}"\nbroker = "{broker}"\nsteward = "{steward}"\n'
+        'mapping = "records/mapping.yaml"\nanswer_pace_ms = 0\n',
+        "utf-8",
+    )
 
 
-async def _index_all(homes: Sequence[Path], tokens: DirectKeyServer) -> None:
+async def index_all(homes: Sequence[Path], tokens: DirectKeyServer) -> None:
+    """Index everybody whom these nodes hold."""
     for home in homes:
         settings = node_settings.load(home / "node.toml")
         with node.home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:

@@ -130,7 +130,7 @@ async def measure(here: Federation, agencies: int, callers: int, seconds: float)
     while rounds < 3 or time.monotonic() < until:
         for name, path in turns if rounds % 2 else turns[::-1]:
             number = WINDOW[callers] * (FLOOR_TIMES if path.name == "F" else 1)
-            requests = await here.prepare(path, number if rounds else callers, addressed)
+            requests = await here.asking.requests(number if rounds else callers, addressed, path.warranted)
             before = {part: here.cpu_s(names) for part, names in path.processes.items()}
             taken = found[name] if rounds else Taken()
             await window(asking[name], requests, callers, taken)
