@@ -66,6 +66,7 @@ class Frames:
             head_size=0 if seen is None else seen.size,
             head_root=b"" if seen is None else seen.root,
             directory_version=directory.version,
+            head_note="" if seen is None else seen.note,
         )
 
     async def handle(self, frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:

@@ -50,6 +50,7 @@ from broker.settings import BrokerSettings
 from broker.stages import Asked, Released
 from broker.store import Store, StoreUnusable, open_store
 from broker.store.database import Pen
+from broker.witnesses import Witnesses
 
 MAX_ASK_BYTES: Final = 1024 * 1024 + 64 * 1024
 """An Ask of at most 1 MiB, with room for its frame."""
@@ -190,10 +191,10 @@ async def running(
     sequencer = Sequencer(Writer(store, origin, keys.read_ed25519(settings.ledger_key)))
     sequencer.start()
     questions = QuestionLedger(sequencer, store, clock.now_ns)
-    abandoned = await questions.start()
-    await questions.activate(policy.revision, policy.catalogue_digest, "start")
-    log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
     reading = LedgerReading(sequencer, store, federation)
+    witnesses = Witnesses(
+        origin, directory.current().broker.ledger_key, reading.contradicts, sequencer.refuse, reading.witnesses()
+    )
     agreements = Agreements(sequencer, store, clock.now_ns)
     sessions = Sessions()
     dispatcher = Dispatcher(
@@ -240,11 +241,12 @@ async def running(
     server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
     room = _room(settings)
     metrics.IN_WORK.set_function(lambda: room.at_work)
+    metrics.MAY_WORK.set_function(lambda: room.size)
     metrics.WAITING.set_function(lambda: room.waiting)
     metrics.PASSED_OVER.set_function(dispatcher.passed_over)
     asking = service.Asking(who, carry, lambda: policy, known, room)
     broker_pb2_grpc.add_BrokerServiceServicer_to_server(asking, server)
-    attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy)
+    attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy, witnesses)
     node_pb2_grpc.add_NodeSessionServiceServicer_to_server(attaching, server)
     agreements_pb2_grpc.add_AgreementServiceServicer_to_server(service.Agreeing(who, agreements, sessions), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(service.Handing(lambda: directory.data), server)
@@ -263,26 +265,30 @@ async def running(
     credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)
     await server.start()
-    around = contextlib.AsyncExitStack()
-    if settings.policy_listen is not None:
-        await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
-    watching = asyncio.create_task(_watch(health, sequencer, policy, store.pen, superseded))
-    holding = asyncio.create_task(_hold_clock(clock, sequencer))
+    around, tasks = contextlib.AsyncExitStack(), list[asyncio.Task[None]]()
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
-    log.info(
-        Event.SERVICE_STARTED,
-        listening_on=address,
-        directory_version=directory.current().version,
-        policy=policy.revision,
-    )
-    metrics.ACTIVE.set(1)
     try:
+        await witnesses.asked()
+        abandoned = await questions.start()
+        await questions.activate(policy.revision, policy.catalogue_digest, "start")
+        log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
+        if settings.policy_listen is not None:
+            await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
+        tasks.append(asyncio.create_task(_watch(health, sequencer, policy, store.pen, superseded)))
+        tasks.append(asyncio.create_task(_hold_clock(clock, sequencer)))
+        log.info(
+            Event.SERVICE_STARTED,
+            listening_on=address,
+            directory_version=directory.current().version,
+            policy=policy.revision,
+        )
+        metrics.ACTIVE.set(1)
         yield address
     finally:
         metrics.ACTIVE.set(0)
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
         await around.aclose()
-        holding.cancel()
         await server.stop(grace=2.0)
         await sequencer.stop()
         policy.rules.engine.close()

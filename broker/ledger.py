@@ -63,6 +63,8 @@ RELEASED: Final = "RELEASED"
 ABANDONED: Final = "ABANDONED"
 REPLAYED: Final = "REPLAYED"
 REPLAY_REFUSED: Final = "REPLAY_REFUSED"
+RECENT: Final = 1_024
+"""Who countersigned none of so many newest entries is not waited for when the broker starts."""
 ENTRIES_MOST: Final = 1_000
 """Most entries in one page."""
 
@@ -521,6 +523,12 @@ class LedgerReading:
         head = self._sequencer.head
         with self._store.reading() as connection:
             return tree.receipted(connection, self._tiles, head.size, head.note, index)
+
+    def witnesses(self) -> frozenset[str]:
+        """The agencies that countersigned a head within the newest RECENT entries."""
+        with self._store.reader.connect() as connection:
+            named = tree.witnesses(connection, self._sequencer.head.size - RECENT)
+        return frozenset(name.removeprefix(f"{self._federation}/") for name in named)
 
     async def cosigned(self, agency: str, size: int, line: str) -> None:
         """Keep a witness's cosignature that was checked.

@@ -402,6 +402,7 @@ class Sequencer:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(limit)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._refused: Problem | None = None
 
     @property
     def head(self) -> Head:
@@ -420,6 +421,10 @@ class Sequencer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
+
+    def refuse(self, why: Problem | None) -> None:
+        """Take nothing more from now on, for a reason; None ends that."""
+        self._refused = why
 
     async def stop(self) -> None:
         """Write what waits, then end the thread."""
@@ -441,6 +446,8 @@ class Sequencer:
         """
         if self._thread is None or self._loop is None:
             raise LedgerUnavailable("the sequencer is not running")
+        if self._refused is not None:
+            raise LedgerUnavailable(f"nothing may be written: {self._refused}")
         waiting = _Waiting(batch, self._loop.create_future())
         try:
             self._queue.put_nowait(waiting)

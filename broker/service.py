@@ -32,7 +32,7 @@ from accord.v1 import (
     node_pb2_grpc,
 )
 from broker import caller, metrics
-from broker.admission import Room
+from broker.admission import Place, Room
 from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
@@ -147,6 +147,13 @@ class Reading(Protocol):
         """The signed checkpoint of exactly this size, if one was published."""
 
 
+class Witnesses(Protocol):
+    """Hears what the nodes hold of the ledger."""
+
+    def heard(self, agency: str, size: int, root: bytes, note: str) -> None:
+        """Take the head that a node holds."""
+
+
 class Caller:
     """Who is calling, for every servicer."""
 
@@ -225,21 +232,21 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
 
     async def Ask(self, request: broker_pb2.AskRequest, context: Context) -> broker_pb2.AskResponse:
         """Ask one question."""
-        leave = await self._enter(context)
-        return _response(await asyncio.shield(self._begin(request, context, nobody_listens, leave)))
+        place = await self._enter(context)
+        return _response(await asyncio.shield(self._begin(request, context, nobody_listens, place)))
 
     async def AskWithProgress(
         self, request: broker_pb2.AskWithProgressRequest, context: Context
     ) -> AsyncIterator[broker_pb2.AskWithProgressResponse]:
         """Ask one question, saying how many agencies have been heard."""
-        leave = await self._enter(context)
+        place = await self._enter(context)
         updates: asyncio.Queue[broker_pb2.AskWithProgressResponse] = asyncio.Queue()
 
         def heard(total: int, so_far: int) -> None:
             progress = broker_pb2.AskProgress(asked=total, heard=so_far)
             updates.put_nowait(broker_pb2.AskWithProgressResponse(progress=progress))
 
-        carried = self._begin(request.ask, context, heard, leave)
+        carried = self._begin(request.ask, context, heard, place)
 
         async def finish() -> None:
             response = _response(await carried)
@@ -275,7 +282,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             policy_revision=bundle.revision,
         )
 
-    async def _enter(self, context: Context) -> Callable[[], None]:
+    async def _enter(self, context: Context) -> Place:
         try:
             return await self._room.enter(self._who.peer(context).agency, context.time_remaining() or 0.0)
         except RateLimited:
@@ -283,7 +290,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             raise
 
     def _begin(
-        self, request: broker_pb2.AskRequest, context: Context, heard: Heard, leave: Callable[[], None]
+        self, request: broker_pb2.AskRequest, context: Context, heard: Heard, place: Place
     ) -> "asyncio.Task[Released]":
         """Check a question and set it on its way; whoever hangs up, its terminal record must be written.
 
@@ -293,10 +300,15 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             asked = self._who.asked(request, context)
             self._known(asked)
         except BaseException:
-            leave()
+            place.leave()
             raise
-        carried: asyncio.Task[Released] = asyncio.ensure_future(self._carry(asked, heard))
-        carried.add_done_callback(lambda _: leave())
+
+        def both(total: int, so_far: int) -> None:
+            place.heard(total, so_far)
+            heard(total, so_far)
+
+        carried: asyncio.Task[Released] = asyncio.ensure_future(self._carry(asked, both))
+        carried.add_done_callback(lambda _: place.leave())
         self._kept(carried)
         return carried
 
@@ -341,7 +353,13 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
     """Holds the nodes' streams."""
 
     def __init__(
-        self, who: Caller, sessions: Sessions, reading: Reading, agreements: Agreements, bundle: Callable[[], Bundle]
+        self,
+        who: Caller,
+        sessions: Sessions,
+        reading: Reading,
+        agreements: Agreements,
+        bundle: Callable[[], Bundle],
+        witnesses: Witnesses,
     ) -> None:
         """Set up.
 
@@ -351,12 +369,14 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             reading: Reads the ledger.
             agreements: Gives what an agency must still be told.
             bundle: Gives the policy bundle in force.
+            witnesses: Hears with which head a node attaches.
         """
         self._who = who
         self._sessions = sessions
         self._reading = reading
         self._agreements = agreements
         self._bundle = bundle
+        self._witnesses = witnesses
 
     async def Attach(
         self, request_iterator: AsyncIterator[node_pb2.AttachRequest], context: Context
@@ -373,7 +393,8 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         refuse_unknown_fields(first)
         if first.hello.agency != peer.agency:
             raise NotAllowed("the hello names another agency than the certificate")
-        now_s = asyncio.get_running_loop().time()
+        hello, now_s = first.hello, asyncio.get_running_loop().time()
+        self._witnesses.heard(peer.agency, hello.head_size, hello.head_root, hello.head_note)
         session = Session(peer.agency, head_size=first.hello.head_size, attached_s=now_s, heard_s=now_s)
         up = asyncio.create_task(self._take(session, request_iterator))
         try:

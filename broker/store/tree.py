@@ -46,6 +46,7 @@ _COSIGNED = Prepared(
         COSIGNATURE.c.size == bindparam("size"), COSIGNATURE.c.witness == bindparam("witness")
     )
 )
+_WITNESSES = select(COSIGNATURE.c.witness).where(COSIGNATURE.c.size >= bindparam("since")).distinct()
 _COSIGN = Prepared(insert(COSIGNATURE))
 
 
@@ -111,6 +112,11 @@ def entries_of(connection: Connection, query_id: str) -> tuple[StoredEntry, ...]
 def cosignatures(connection: Connection, size: int) -> tuple[str, ...]:
     """The cosignature lines for the head of this size, by witness."""
     return tuple(connection.execute(_COSIGNATURES, {"size": size}).scalars())
+
+
+def witnesses(connection: Connection, since: int) -> frozenset[str]:
+    """Who countersigned a head of this size or a larger one."""
+    return frozenset(connection.execute(_WITNESSES, {"since": since}).scalars())
 
 
 def cosign(connection: Connection, *, size: int, witness: str, line: str, time_s: int) -> None:

@@ -30,6 +30,7 @@ class Hello(_message.Message):
     HEAD_SIZE_FIELD_NUMBER: _builtins.int
     HEAD_ROOT_FIELD_NUMBER: _builtins.int
     DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    HEAD_NOTE_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     """Identifier of the agency; must be the one its certificate names."""
     policy_revision: _builtins.str
@@ -40,6 +41,10 @@ class Hello(_message.Message):
     """Root of that checkpoint, 32 bytes; empty when head_size is 0."""
     directory_version: _builtins.int
     """Version of the federation directory the node holds."""
+    head_note: _builtins.str
+    """The signed note of that checkpoint, at most 1 KiB, so that a broker put back from an old copy meets its own
+    signature on what it no longer has; empty when head_size is 0.
+    """
     def __init__(
         self,
         *,
@@ -48,10 +53,11 @@ class Hello(_message.Message):
         head_size: _builtins.int = ...,
         head_root: _builtins.bytes = ...,
         directory_version: _builtins.int = ...,
+        head_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "directory_version", b"directory_version", "head_root", b"head_root", "head_size", b"head_size", "policy_revision", b"policy_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "directory_version", b"directory_version", "head_note", b"head_note", "head_root", b"head_root", "head_size", b"head_size", "policy_revision", b"policy_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
