@@ -138,6 +138,7 @@ def examine(settings: NodeSettings, now_ns: int) -> tuple[Row, ...]:
     """
     done = _Round()
     engine = done.look("own database", lambda: _database(settings.database, settings.database_url_file))
+    _server(done, settings, engine)
     directory = done.look(
         "directory", lambda: _directory(settings.directory, settings.federation_public, engine(), now_ns)
     )
@@ -176,6 +177,7 @@ def examine_steward(settings: StewardSettings, now_ns: int) -> tuple[Row, ...]:
     engine = done.look(
         "own database", lambda: _database(settings.database.with_suffix(".state"), settings.database_url_file)
     )
+    _server(done, settings, engine)
     directory = done.look(
         "directory", lambda: _directory(settings.directory, settings.federation_public, engine(), now_ns)
     )
@@ -201,7 +203,21 @@ def _database(path: Path, url_file: Path | None) -> tuple[str, Engine]:
     except Problem:
         engine.dispose()
         raise
-    return f"{path.name} can be written", engine
+    if url_file is None:
+        return f"{path.name} can be written", engine
+    from agency_node.store import postgresql
+
+    return f"{postgresql.named(engine)} can be written", engine
+
+
+def _server(done: _Round, settings: NodeSettings | StewardSettings, engine: _Part[Engine]) -> None:
+    """Rows that only state on a server has. A start would refuse the same; here it is seen while a node serves."""
+    if settings.database_url_file is None:
+        return
+    from agency_node.store import postgresql
+
+    done.look("durable", lambda: (f"{', '.join(postgresql.durable(engine()))} are on", True))
+    done.look("rights", lambda: (f"only INSERT and SELECT on {', '.join(postgresql.only_adds(engine()))}", True))
 
 
 def _directory(path: Path, pinned: Path, engine: Engine, now_ns: int) -> tuple[str, Directory]:

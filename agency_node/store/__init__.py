@@ -10,6 +10,7 @@ scoring reads the agency's database live.
     tables        the tables
     answers       signed answers kept for repetition: a warrant is good once
     agreements    withdrawals, and agreements captured here or delivered to us
+    patterns      counts of how descriptions and records agreed
     in_force      the policy bundle and the federation directory in force
     migrations/   Alembic steps, run when the file is opened
 

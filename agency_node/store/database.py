@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = "0003"
+NEWEST: Final = "0004"
 """The last of them: a database that has it needs none."""
 BUSY_S: Final = 30
 """How long a transaction on a file waits for another process's, in seconds."""

@@ -14,7 +14,7 @@ stop this program's own mistakes; the evidence is the tree.
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -286,13 +286,44 @@ _DURABLE: Final = "SELECT " + ", ".join(f"current_setting('{name}')" for name in
 
 
 def _settle(connection: Bounded, _record: object) -> None:
-    row = connection.execute(_DURABLE.encode()).fetchone() or ()
+    _refuse_forgetful(connection.execute(_DURABLE.encode()).fetchone() or ())
+
+
+def _refuse_forgetful(row: Sequence[str]) -> None:
     for name, found in zip(DURABLE, row, strict=True):
         if found != "on":
             raise StateUnusable(
                 f"the server would lose what it acknowledged: its {name} is {found}",
                 f"Set {name} = on in the server's configuration.",
             )
+
+
+def named(engine: Engine) -> str:
+    """What kind of server it is."""
+    with reading(engine) as connection:
+        return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar_one()}"
+
+
+def durable(engine: Engine) -> tuple[str, ...]:
+    """What is on, so that nothing acknowledged is lost.
+
+    Raises:
+        StateUnusable: One of them is off by now.
+    """
+    with reading(engine) as connection:
+        _refuse_forgetful(connection.exec_driver_sql(_DURABLE).one())
+    return DURABLE
+
+
+def only_adds(engine: Engine) -> tuple[str, ...]:
+    """The tables of the ledger, to which this account may only add.
+
+    Raises:
+        StateUnusable: It may do more by now.
+    """
+    with reading(engine) as connection:
+        _refuse_too_much("the state database", connection)
+    return LEDGER
 
 
 def _begin(connection: Connection) -> None:
@@ -341,6 +372,7 @@ RIGHTS: Final[Mapping[str, str]] = {
     "witness_head": "SELECT, INSERT, UPDATE (size, root, note)",
     # An answer is kept as long as its warrant could come again, and never changed.
     "answered": "SELECT, INSERT, DELETE",
+    "opened_pattern": "SELECT, INSERT, UPDATE, DELETE",
     "restored": "SELECT, INSERT, UPDATE (at_ns)",
     "policy_bundle": "SELECT, INSERT, UPDATE (revision, bundle, at_ns)",
     "directory": "SELECT, INSERT, UPDATE (version, file)",
@@ -386,10 +418,10 @@ def _refuse_unprepared(address: Address, found: str | None) -> None:
         )
 
 
-def _refuse_too_much(address: Address, connection: Connection) -> None:
+def _refuse_too_much(place: object, connection: Connection) -> None:
     if connection.execute(_TOO_MUCH).first() is not None:
         raise StateUnusable(
-            f"the account of database_url_file may change the ledger in {address}",
+            f"the account of database_url_file may change the ledger in {place}",
             "Use an account that does not own the tables, and run: accord-node database prepare.",
         )
 
@@ -406,15 +438,15 @@ def told(error: BaseException) -> str:
     for begins, words in _WORDS.items():
         if state.startswith(begins):
             return words
-    if not state and _ACCOUNT.search(str(error)):
-        # While connecting there is no SQLSTATE, only words.
-        return _WORDS["28"]
     if not state:
-        return _WORDS["08"]
+        # While connecting there is no SQLSTATE, only words.
+        said = str(error)
+        return _WORDS["28" if _ACCOUNT.search(said) else "3D000" if _DATABASE.search(said) else "08"]
     return f"the database server refused it with SQLSTATE {state[:5]}"
 
 
 _ACCOUNT: Final = re.compile("authentication failed|role .* does not exist|no pg_hba.conf entry|no password supplied")
+_DATABASE: Final = re.compile('database "[^"]*" does not exist')
 _WORDS: Final[Mapping[str, str]] = {
     "28": "the database server does not accept the account of database_url_file",
     "3D000": "the database server has no database of the name in database_url_file",
@@ -426,6 +458,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "55P03": "another process of this node has been writing for too long",
     "57014": "a statement was stopped because it took too long",
     "57P": "the database server is stopping or starting",
+    "25P03": "this process stood still while it was writing, and the database server gave up on it",
     "25006": "the database server only reads: it is a copy",
     "58": "the database server's disk failed",
     "08": "the database server cannot be reached, or hung up",

@@ -200,3 +200,13 @@ reported_newest: Final = Table(
     sqlite_with_rowid=False,
 )
 """At the steward: size of the largest head that each agency has reported."""
+
+opened_pattern: Final = Table(
+    "opened_pattern",
+    METADATA,
+    Column("month", String, primary_key=True, comment="of the answers, as 2026-11; no day"),
+    Column("pattern", String, primary_key=True, comment="levels of agreement by field, - where a side lacks it"),
+    Column("pairs", LARGE, nullable=False, comment="how many descriptions and records agreed so"),
+    sqlite_with_rowid=False,
+)
+"""Counts of how descriptions agreed with records that they were compared with. About whom is not kept."""
