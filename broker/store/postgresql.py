@@ -155,9 +155,12 @@ class Bounded(psycopg.Connection[Any]):
         """Wait for the server, no longer than `silence_s`."""
         try:
             return super().wait(gen, interval, self.silence_s if timeout is None else timeout)
-        except TimeoutError:
-            self.pgconn.finish()
-            raise psycopg.OperationalError("the server says nothing") from None
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and not self.closed:
+                # Neither the server nor a broken connection raised it: the time is up. What it may still say belongs
+                # to a statement that nobody waits for, so this connection is of no use any more.
+                self.pgconn.finish()
+            raise
 
 
 class Seat:
@@ -201,7 +204,7 @@ class Seat:
         """A connection that holds the lock: the engine has no other."""
         connection, self._waiting = self._waiting, None
         if connection is None:
-            connection = _dial(self._address, "writer", {"idle_session_timeout": f"{IDLE_S}s"})
+            connection = dial(self._address, "writer", {"idle_session_timeout": f"{IDLE_S}s"})
         try:
             _refuse_forgetful(connection)
             held = connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() == (True,)
@@ -280,7 +283,7 @@ def count_on_server(url_file: Path) -> Engine:
     """
     address = read_address(url_file)
     lately = {"synchronous_commit": "off", "statement_timeout": f"{READ_S}s"}
-    return _engine(_resting(lambda: _dial(address, "counts", lately, READ_S)), pool_size=1, max_overflow=0)
+    return _engine(_resting(lambda: dial(address, "counts", lately, READ_S)), pool_size=1, max_overflow=0)
 
 
 def prepare(owner_file: Path, url_file: Path) -> str:
@@ -307,8 +310,7 @@ def prepare(owner_file: Path, url_file: Path) -> str:
             "the owner and the serving account are one, so nothing would keep it from changing the ledger",
             "Make a second account, and write it into the file of database_url_file.",
         )
-    limits = {"statement_timeout": f"{VERIFY_S}s", "idle_in_transaction_session_timeout": "0"}
-    engine = _engine(lambda: _dial(owner, "prepare", limits, VERIFY_S + 2.0), pool_size=1, max_overflow=0)
+    engine = owning(owner_file)
     try:
         with engine.begin() as connection:
             # One connection is all there is, so the lock lies on the one that migrates.
@@ -325,10 +327,32 @@ def prepare(owner_file: Path, url_file: Path) -> str:
     return NEWEST
 
 
+def owning(owner_file: Path) -> Engine:
+    """One connection under the owner's account, for making tables.
+
+    Raises:
+        StoreUnusable: The file or its address cannot be used.
+    """
+    owner = read_address(owner_file)
+    limits = {"statement_timeout": f"{VERIFY_S}s", "idle_in_transaction_session_timeout": "0"}
+    return _engine(lambda: dial(owner, "owner", limits, VERIFY_S + 2.0), pool_size=1, max_overflow=0)
+
+
 # -- Connections ------------------------------------------------------------------------------------------------------
 
 
-def _dial(address: Address, who: str, more: Mapping[str, str] | None = None, silence_s: float = 0.0) -> Bounded:
+def dial(address: Address, who: str, more: Mapping[str, str] | None = None, silence_s: float = 0.0) -> Bounded:
+    """A new session that is held to _SESSION.
+
+    Args:
+        address: Where, and as whom.
+        who: What the session is for; an administrator sees it.
+        more: Further settings of the session.
+        silence_s: How long the server may say nothing, in seconds; 0 for the usual.
+
+    Raises:
+        psycopg.Error: It cannot be had.
+    """
     settings = {**_SESSION, "statement_timeout": f"{STATEMENT_S}s", **(more or {})}
     where: dict[str, Any] = {"host": address.host or None, **address.options}
     connection = Bounded.connect(
@@ -355,8 +379,8 @@ def _reader(address: Address, statement_s: int, *, isolation: str) -> Engine:
     limits = {"default_transaction_read_only": "on", "statement_timeout": f"{statement_s}s"}
     if isolation != "AUTOCOMMIT":
         limits["idle_in_transaction_session_timeout"] = "0"
-    dial = _resting(lambda: _dial(address, "reader", limits, statement_s + 1.0))
-    return _engine(dial, pool_size=4, max_overflow=4, isolation_level=isolation)
+    creator = _resting(lambda: dial(address, "reader", limits, statement_s + 1.0))
+    return _engine(creator, pool_size=4, max_overflow=4, isolation_level=isolation)
 
 
 def _engine(creator: Callable[[], Bounded], **more: Any) -> Engine:
@@ -372,21 +396,21 @@ def _engine(creator: Callable[[], Bounded], **more: Any) -> Engine:
     )
 
 
-def _resting(dial: Callable[[], Bounded]) -> Callable[[], Bounded]:
-    """Dial, but not again right after a failure."""
+def _resting(connect: Callable[[], Bounded]) -> Callable[[], Bounded]:
+    """Connect, but not again right after a failure."""
     failed = -REST_S
 
-    def dialled() -> Bounded:
+    def connected() -> Bounded:
         nonlocal failed
         if time.monotonic() < failed + REST_S:
             raise psycopg.OperationalError("the server could not be reached a moment ago")
         try:
-            return dial()
+            return connect()
         except psycopg.Error:
             failed = time.monotonic()
             raise
 
-    return dialled
+    return connected
 
 
 # -- Durability and rights --------------------------------------------------------------------------------------------

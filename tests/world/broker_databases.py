@@ -60,13 +60,14 @@ class BrokerDatabases:
 
 
 @contextlib.contextmanager
-def broker_databases(folder: Path) -> Iterator[BrokerDatabases]:
+def broker_databases(folder: Path, fsync: str = "on") -> Iterator[BrokerDatabases]:
     """A server with the two accounts and a prepared template, until the block ends.
 
     Args:
         folder: Where the files with addresses are put.
+        fsync: Whether the server syncs every commit to the disk.
     """
-    with database_servers.postgresql(fsync="on") as server:
+    with database_servers.postgresql(fsync=fsync) as server:
         server.run(*(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'" for name, password in PASSWORDS.items()))
         server.run(f"CREATE DATABASE accord_template OWNER {OWNER}")
         databases = BrokerDatabases(server, folder)
