@@ -241,7 +241,6 @@ async def running(
     server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
     room = _room(settings)
     metrics.IN_WORK.set_function(lambda: room.at_work)
-    metrics.MAY_WORK.set_function(lambda: room.size)
     metrics.WAITING.set_function(lambda: room.waiting)
     metrics.PASSED_OVER.set_function(dispatcher.passed_over)
     asking = service.Asking(who, carry, lambda: policy, known, room)
