@@ -87,6 +87,7 @@ POLICE = "data/agencies/police.json"
 S47 = "data/gateways/ca1989_s47.json"
 ISA = "data/isa/midshire-children.json"
 
+AGREED = "agreement_service"
 MISTAKES: dict[str, tuple[Change, str, str]] = {
     "an unknown field": (_replace(QUESTION, "version: 1", "version: 1\ncolour: red"), QUESTION, ""),
     "a field left out": (_replace(QUESTION, "min_tier: 2\n", ""), QUESTION, ""),
@@ -102,8 +103,8 @@ MISTAKES: dict[str, tuple[Change, str, str]] = {
     "a gateway that its purpose does not list": (
         _replace(
             QUESTION,
-            "  housing: {early_help: agreement_service, s47_enquiry: ca1989_s47",
-            "  housing: {early_help: agreement_service, s47_enquiry: ca1989_s27",
+            f"  housing:\n    early_help: {AGREED}\n    s17_assessment: {AGREED}\n    s47_enquiry: ca1989_s47",
+            f"  housing:\n    early_help: {AGREED}\n    s17_assessment: {AGREED}\n    s47_enquiry: ca1989_s27",
         ),
         QUESTION,
         "gateways.housing.s47_enquiry",

@@ -73,6 +73,16 @@ def example(name: str) -> Document:
     return copy.deepcopy(_examples()[name])
 
 
+def example_for(purpose: str) -> Document:
+    """The example of a purpose's class, for this purpose at its highest level of need; its gateways may not fit."""
+    row = data_of(shipped().files)["accord"]["data"]["purposes"][purpose]
+    document = example("early_help" if row["class"] == "supportive" else "s47_enquiry")
+    document["request"] |= {"purpose": purpose, "need_tier": row["max_tier"]}
+    for agreement in document["agreements"]:
+        agreement["purposes"] = [purpose]
+    return document
+
+
 @functools.cache
 def _bare() -> "regorus.Engine":
     return embedded(shipped())
