@@ -15,6 +15,7 @@
   unless its agreement was withdrawn meanwhile (T-SEC-1).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,10 +41,11 @@ from agency_node.ledger import Kind, Record, append
 from agency_node.link import Linked, NotLinked
 from agency_node.mapping import Records
 from agency_node.mapping_file import ContactRoute
+from agency_node.refit import to_text
 from agency_node.scoring import Tier
 from agency_node.stages import Admitted, Given, Opened, Received, Refused
 from agency_node.store import answers as kept
-from agency_node.store import reading, writing
+from agency_node.store import patterns, reading, writing
 from agency_node.store.agreements import withdrawn_among
 from agency_node.store.answers import Given as Keeping
 
@@ -189,13 +191,14 @@ async def answer(received: Received, node: Node, now_ns: int) -> Given:
         return earlier
     rules = node.rules()
     question = rules.catalogue.questions.get(admitted.statement.core.question)
+    compared = Counter[str]()
     try:
-        said = await _say(admitted, node, rules, question)
+        said = await _say(admitted, node, rules, question, compared)
     except Exception as error:  # noqa: BLE001  # a failure met only where somebody is held would tell that they are
         reason = error.reason if isinstance(error, Problem) else "INTERNAL"
         log.error(Event.RPC_FAILED, method="answer", reason=reason, kind=type(error).__name__)
         said = _all(CANNOT_SAY, f"failed_{reason.lower()}")
-    return _give(admitted, node, rules, said)
+    return _give(admitted, node, rules, said, compared)
 
 
 def _recall(admitted: Admitted, node: Node) -> Given | None:
@@ -220,8 +223,18 @@ def _recall(admitted: Admitted, node: Node) -> Given | None:
     return Given(core.query_id, stored.answer, repeated=True)
 
 
-async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question | None) -> list[Said]:
-    """One word for each slot. Whatever is raised here becomes *cannot say* too."""
+async def _say(
+    admitted: Admitted, node: Node, rules: Rules, question: Question | None, compared: Counter[str]
+) -> list[Said]:
+    """One word for each slot. Whatever is raised here becomes *cannot say* too.
+
+    Args:
+        admitted: The question.
+        node: What answering needs.
+        rules: The policy in force.
+        question: Its entry in the catalogue; None when there is none.
+        compared: Gets how each record agreed with the description that its key opened.
+    """
     core = admitted.statement.core
     if question is None or question.version != core.question_version:
         return _all(CANNOT_SAY, "question_unknown")
@@ -253,6 +266,7 @@ async def _say(admitted: Admitted, node: Node, rules: Rules, question: Question 
     asked_on = datetime.fromtimestamp(core.issued_at_ns // SECOND_NS, UTC).date()
     asking = link.Asked(node.agency, core.query_id, admitted.statement.core_digest, asked_on)
     links = link.link(slots, asking, node.index, node.records, scales)
+    compared.update(to_text(levels) for one in links for levels in one.compared)
     # 4. Say something for each slot. Slots lie in random order; those that opened say which person they are.
     found: dict[str, Said] = {}
     for one in links:
@@ -394,7 +408,7 @@ def _signed(admitted: Admitted, node: Node, revision: str, said: Sequence[Said])
     )
 
 
-def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said]) -> Given:
+def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said], compared: Mapping[str, int]) -> Given:
     """Sign, and make answer and ledger entry durable in one transaction. Only then may the answer leave."""
     core = admitted.statement.core
     signed_answer = _signed(admitted, node, rules.revision, said)
@@ -418,6 +432,7 @@ def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said]) ->
         earlier = kept.keep(connection, keeping)
         if earlier is None:
             append(connection, [_received(admitted), _answered(admitted, rules, said, signed_answer, rests_on)])
+            patterns.count(connection, compared, f"{datetime.fromtimestamp(admitted.at_ns // SECOND_NS, UTC):%Y-%m}")
     if earlier is not None:
         return Given(core.query_id, earlier.answer, repeated=True)
     return Given(core.query_id, signed_answer)

@@ -20,8 +20,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
+from accord.reasons import Problem
 from agency_node.scoring import (
     COUNTED,
     FIELDS,
@@ -47,6 +48,33 @@ STRENGTH: Final = 500.0
 
 Table = Mapping[str, Sequence[float]]
 """Field -> probability of each level of agreement."""
+
+
+class BadPattern(Problem):
+    """What stands among the counts is no pattern of agreement."""
+
+    reason: ClassVar[str] = "STATE_UNUSABLE"
+
+
+def to_text(levels: Levels) -> str:
+    """A pattern of agreement, one character a field: 5563511-."""
+    return "".join("-" if level == UNKNOWN else str(level) for level in levels)
+
+
+def from_text(written: str) -> Levels:
+    """Read what `to_text` wrote.
+
+    Raises:
+        BadPattern: It is something else.
+    """
+    if len(written) == len(FIELDS) and all(
+        one == "-" or one in _DIGITS[:levels] for one, levels in zip(written, FIELDS.values(), strict=True)
+    ):
+        return tuple(UNKNOWN if one == "-" else int(one) for one in written)
+    raise BadPattern("the counts of what was opened hold something else")
+
+
+_DIGITS: Final = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,6 +20,7 @@ from accord.answer import Contact, SlotAnswer
 from accord.canonical import decode_object, encode
 from accord.v1 import broker_pb2
 from agency_node.answer import Said, fold
+from agency_node.refit import to_text
 from tests.world import hostile
 from tests.world import stack as worlds
 
@@ -222,6 +224,26 @@ def test_what_a_family_is_told_of_each_is_said_about_each(stage: Stage) -> None:
 
     assert ["YES", "NO", "NO"] == asked(KNOWN, NO_CONTACT, STRANGER)
     assert ["YES", "CANNOT_SAY", "CANNOT_SAY"] == asked(KNOWN, TWICE, STRANGER)
+
+
+def compared(stage: Stage) -> Counter[str]:
+    """How records and descriptions agreed that the police have compared so far."""
+    with contextlib.closing(sqlite3.connect(stage.world.home / "police" / "node.db")) as state:
+        return Counter(dict(state.execute("SELECT pattern, sum(pairs) FROM opened_pattern GROUP BY pattern")))
+
+
+def test_how_a_record_agreed_is_counted_once_and_only_where_something_opened(stage: Stage) -> None:
+    """The counts that weights may be learnt from: one for each record compared, none for who is not held."""
+    found = []
+    made = request(stage, KNOWN)
+    for one in (request(stage, STRANGER), made, made, request(stage, TWICE), request(stage, TWIN)):
+        before = compared(stage)
+        given(stage, one)
+        found.append(compared(stage) - before)
+
+    same = to_text((5, 5, 6, 3, 5, 1, -1, -1))
+    twin = to_text((0, 5, 6, 3, 5, 0, -1, -1))
+    assert [{}, {same: 1}, {}, {same: 2}, {twin: 1}] == found
 
 
 def test_an_envelope_of_another_question_is_not_opened(stage: Stage) -> None:
