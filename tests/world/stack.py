@@ -142,10 +142,12 @@ class Stream:
     Attributes:
         down: Frames that the node was sent.
         up: Frames that it sent, beside its hello.
+        dealt_with: When each of `down` had been dealt with, by the event loop's clock, seconds.
     """
 
     down: list[node_pb2.AttachResponse] = field(default_factory=list)
     up: list[node_pb2.AttachRequest] = field(default_factory=list)
+    dealt_with: list[float] = field(default_factory=list)
 
     @property
     def questions(self) -> list[node_pb2.Question]:
@@ -213,6 +215,7 @@ class World:
         async def handle(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
             stream.down.append(frame)
             replies = await parts.frames.handle(frame)
+            stream.dealt_with.append(asyncio.get_running_loop().time())
             stream.up += replies
             if frame.WhichOneof("frame") == "head":
                 # The last frame of a welcome: rules, withdrawals and agreements have come before it.
@@ -373,6 +376,7 @@ async def stack(
     attach: bool = True,
     clocks: Mapping[str, Callable[[], int]] | None = None,
     broker_told: Mapping[str, Any] = MappingProxyType({}),
+    agencies: Sequence[str] = tuple(trust.AGENCIES),
 ) -> AsyncIterator[World]:
     """Found a federation, give its agencies their records, and run it till the block ends.
 
@@ -382,8 +386,9 @@ async def stack(
         attach: False leaves the nodes with rules and index, ready for frames that a test makes, but not attached.
         clocks: "broker" or an agency -> its clock, nanoseconds since 1970; this machine's when left out.
         broker_told: What the broker is told otherwise than usual.
+        agencies: Which of the demonstration's agencies there are.
     """
-    federation = trust.make_federation(home, now_ns=time.time_ns())
+    federation = trust.make_federation(home, agencies, now_ns=time.time_ns())
     logs = (io.StringIO(), io.StringIO())
     broker_events.configure("debug", logs[0], strict=True)
     node_events.configure("debug", logs[1], strict=True)
