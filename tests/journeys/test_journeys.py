@@ -38,6 +38,7 @@ from agency_node import asking
 from agency_node.cli import people as typed
 from deploy.demo import county
 from tests.world import stack as worlds
+from tests.world.state_servers import on_server
 
 HERE: Final = Path(__file__).parent
 AGENCIES: Final = ("housing", "police", "social-care")
@@ -70,8 +71,27 @@ class Stage:
     world: worlds.World
 
 
+ON_A_SERVER: Final = ("family_known_anywhere", "family_of_three", "withdrawn")
+"""Stories that are told once more with the state of every party on a PostgreSQL server."""
+_SERVER: Final = pytest.mark.needs("postgres", "initdb")
+ON_FILES: Final = pytest.mark.parametrize("stage", ["sqlite"], indirect=True, scope="module")
+EVERYWHERE: Final = pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        *(pytest.param("sqlite", name, id=name) for name in STORIES),
+        *(pytest.param("postgresql", name, id=f"{name} on a server", marks=_SERVER) for name in ON_A_SERVER),
+    ],
+    indirect=["stage"],
+    scope="module",
+)
+
+
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    states: dict[str, Path] = {}
+    if request.param == "postgresql":
+        server = request.getfixturevalue("state_server")
+        states = on_server(server, tmp_path_factory.mktemp("addresses"), ["broker", "steward", *AGENCIES])
     records: dict[str, list[county.Held]] = {agency: [] for agency in AGENCIES}
     for story in STORIES.values():
         for agency, rows in story.get("facts", {}).items():
@@ -80,7 +100,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with asyncio.Runner() as runner:
         running = contextlib.AsyncExitStack()
         home = tmp_path_factory.mktemp("midshire") / "homes"
-        world = runner.run(running.enter_async_context(worlds.stack(home, records)))
+        world = runner.run(running.enter_async_context(worlds.stack(home, records, states=states)))
         try:
             yield Stage(runner, world)
         finally:
@@ -115,7 +135,7 @@ class Told:
     first: asking.Outcome | None = None
 
 
-@pytest.mark.parametrize("name", STORIES)
+@EVERYWHERE
 def test_a_story_ends_as_it_is_written(stage: Stage, name: str) -> None:
     """T-LNK-1, T-LNK-2, T-LNK-3, T-LNK-5, T-CON-2, T-CON-3, T-NET-1, T-POL-3: each story says which it shows."""
     told = Told(STORIES[name])
@@ -128,6 +148,7 @@ def test_a_story_ends_as_it_is_written(stage: Stage, name: str) -> None:
         assert wanted == {part: happened[part] for part in wanted}, f"{name}, step {number + 1}"
 
 
+@ON_FILES
 def test_every_answer_of_every_story_had_one_size(stage: Stage) -> None:
     """T-LNK-2: yes, no and each cause of cannot say travel in 2,048 bytes; a refusal leaves no answer at all."""
     sizes = {len(answer) for stream in stage.world.streams.values() for answer in stream.answers}

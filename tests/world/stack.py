@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import io
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,10 +29,11 @@ from sqlalchemy import Connection
 from accord.identity import describe
 from accord.v1 import broker_pb2, node_pb2
 from agency_node import __main__ as node
-from agency_node import asking, capture, session
+from agency_node import asking, capture, ledger, session
 from agency_node import events as node_events
 from agency_node import settings as node_settings
 from agency_node.cli import people as typed
+from agency_node.store import open_state, reading
 from broker import __main__ as broker
 from broker import events as broker_events
 from broker import policy
@@ -41,6 +41,7 @@ from broker.settings import BrokerSettings
 from broker.store import open_for_reading, state, tree
 from deploy.demo import county, identity_provider
 from tests.world import trust
+from tests.world.state_servers import tables
 
 ROOT: Final = Path(__file__).parents[2]
 DAY_NS: Final = 86_400 * 1_000_000_000
@@ -190,6 +191,7 @@ class World:
         answering: The answering side of each running node.
         logs: What the broker, and what nodes and steward, logged.
         clocks: The clock of the broker or of an agency, where it is not this machine's.
+        states: Where the state of each party is that has it on a server.
     """
 
     home: Path
@@ -202,6 +204,7 @@ class World:
     answering: dict[str, node.Answerer]
     logs: tuple[io.StringIO, io.StringIO]
     clocks: Mapping[str, Callable[[], int]] = field(default_factory=dict)
+    states: Mapping[str, Path] = field(default_factory=dict)
     _running: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, agency: str, *, attach: bool = True) -> None:
@@ -344,22 +347,23 @@ class World:
 
     def node_records(self, agency: str, start: int = 0) -> list[dict[str, Any]]:
         """A node's own ledger from an entry on."""
-        file = self.settings[agency].database
-        return _bodies(file, "SELECT body FROM node_entry WHERE idx >= ? ORDER BY idx", start)
+        told = self.settings[agency]
+        engine = open_state(told.database, told.database_url_file)
+        try:
+            with reading(engine) as connection:
+                return [json.loads(one.body or b"") for one in ledger.entries(connection, start, limit=1_000_000)]
+        finally:
+            engine.dispose()
 
     def files(self, party: str) -> dict[str, bytes]:
-        """Every byte that a party has on disk beside its agency's records: name -> content."""
+        """Every byte that a party keeps beside its agency's records: name of a file or table -> content."""
         folder = self.home / party
-        return {
+        files = {
             str(path.relative_to(folder)): path.read_bytes()
             for path in sorted(folder.rglob("*"))
             if path.is_file() and "records" not in path.relative_to(folder).parts
         }
-
-
-def _bodies(file: Path, sql: str, start: int) -> list[dict[str, Any]]:
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        return [json.loads(row[0]) for row in connection.execute(sql, (start,))]
+        return files | (tables(self.states[party]) if party in self.states else {})
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:
@@ -377,6 +381,7 @@ async def stack(
     clocks: Mapping[str, Callable[[], int]] | None = None,
     broker_told: Mapping[str, Any] = MappingProxyType({}),
     agencies: Sequence[str] = tuple(trust.AGENCIES),
+    states: Mapping[str, Path] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
     """Found a federation, give its agencies their records, and run it till the block ends.
 
@@ -387,13 +392,15 @@ async def stack(
         clocks: "broker" or an agency -> its clock, nanoseconds since 1970; this machine's when left out.
         broker_told: What the broker is told otherwise than usual.
         agencies: Which of the demonstration's agencies there are.
+        states: "broker", "steward" or an agency -> file with the address of its prepared database; see `on_server` of
+            `tests.world.state_servers`. Whoever is not in it has a file.
     """
     federation = trust.make_federation(home, agencies, now_ns=time.time_ns())
     logs = (io.StringIO(), io.StringIO())
     broker_events.configure("debug", logs[0], strict=True)
     node_events.configure("debug", logs[1], strict=True)
     try:
-        async with _running(home, federation, records or {}, logs, clocks or {}, broker_told) as world:
+        async with _running(home, federation, records or {}, logs, clocks or {}, broker_told, states) as world:
             for agency in world.settings:
                 await world.index(agency)
             for agency in world.settings:
@@ -415,13 +422,17 @@ async def _running(
     logs: tuple[io.StringIO, io.StringIO],
     clocks: Mapping[str, Callable[[], int]],
     broker_told: Mapping[str, Any],
+    states: Mapping[str, Path],
 ) -> AsyncIterator[World]:
     keys = federation.broker
     bundle = policy.pack(policy_files(), keys.policy, keys.policy_kid)
     (home / "broker" / "policy.tar.gz").write_bytes(bundle)
     told = _absolute(BrokerSettings(federation=federation.name, listen="localhost:0"), home / "broker")
-    told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS, **broker_told})
-    steward = node_settings.StewardSettings(federation=federation.name, listen="localhost:0")
+    placed = {"database_url_file": states.get("broker")}
+    told = told.model_copy(update={"node_deadline_ms": NODE_DEADLINE_MS, **placed, **broker_told})
+    steward = node_settings.StewardSettings(
+        federation=federation.name, listen="localhost:0", database_url_file=states.get("steward")
+    )
     async with (
         broker.running(told, clocks.get("broker", time.time_ns)) as broker_at,
         node.stewarding(_absolute(steward, home / "steward")) as steward_at,
@@ -434,12 +445,13 @@ async def _running(
             (home / agency / "node.toml").write_text(
                 f'federation = "{federation.name}"\nagency = "{agency}"\nbroker = "{broker_at}"\n'
                 f'steward = "{steward_at}"\nmapping = "{mapping.relative_to(home / agency)}"\n'
-                f"{provider.settings('jwks.json')}"
+                + (f'database_url_file = "{states[agency]}"\n' if agency in states else "")
+                + provider.settings("jwks.json")
             )
             settings[agency] = node_settings.load(home / agency / "node.toml")
             providers[agency] = provider
         streams = {agency: Stream() for agency in settings}
-        yield World(home, federation, told, settings, providers, streams, [], {}, logs, clocks)
+        yield World(home, federation, told, settings, providers, streams, [], {}, logs, clocks, states)
 
 
 def _absolute(told: Any, folder: Path) -> Any:
