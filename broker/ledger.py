@@ -13,8 +13,8 @@
   (T-CON-1).
 * A stored answer is given only to the same user, only for the same statement, and for each agency only as far as a
   fresh decision allows.
-* A question that fails under way becomes ABANDONED at once; one that a crash left open, at the next start, before
-  anything new is written (T-AUD-3).
+* A question that fails under way becomes ABANDONED at once; one that a failing ledger left open, as soon as it can be
+  written again; one that a crash left open, at the next start, before anything new is written (T-AUD-3).
 
 Records hold codes, digests, keyed tags and pseudonyms of staff. `stages` says what the values mean.
 """
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
@@ -47,6 +48,7 @@ from broker.stages import (
     Decision,
     Denial,
     InProgress,
+    LedgerUnavailable,
     NotYourQuestion,
     Opened,
     Permit,
@@ -109,6 +111,8 @@ class QuestionLedger:
         self._store = store
         self._now_ns = now_ns
         self._new_id = new_id
+        self._under_way: Counter[str] = Counter()
+        self._doubtful = False
 
     async def start(self) -> int:
         """Give every question that a crash left open its terminal record.
@@ -119,8 +123,30 @@ class QuestionLedger:
         Raises:
             LedgerUnavailable: They could not be recorded.
         """
+        return await self._abandon_left()
+
+    async def tidy(self) -> int:
+        """Do the same for questions that a failure of the ledger left open; looks only after one. Call it now and then.
+
+        Without this they would be said to be on their way till the next start: those that could not be abandoned when
+        they failed, and those of which the ledger itself could not say whether they had become durable.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            LedgerUnavailable: They could not be recorded; the next call tries again.
+        """
+        if not self._doubtful:
+            return 0
+        done = await self._abandon_left()
+        self._doubtful = False
+        return done
+
+    async def _abandon_left(self) -> int:
+        # Read and sifted without a pause, so that none under way slips between; see `open_entry`.
         with self._store.reading() as connection:
-            left = state.still_open(connection)
+            left = [one for one in state.still_open(connection) if not self._under_way[one.query_id]]
         at_ns = self._now_ns()
         for start in range(0, len(left), ABANDON_BATCH):
             part = left[start : start + ABANDON_BATCH]
@@ -336,7 +362,14 @@ class QuestionLedger:
         def write(connection: Connection, indices: tuple[int, ...]) -> None:
             _open(connection, asked, relied_on, indices[0])
 
-        appended = await self._sequencer.append(Batch(records, guard, write))
+        # Counted, because the same question can be sent twice at once; the second is refused.
+        self._under_way[query_id] += 1
+        try:
+            appended = await self._sequencer.append(Batch(records, guard, write))
+        except BaseException as error:
+            self._leave(query_id)
+            self._doubtful |= isinstance(error, LedgerUnavailable)
+            raise
         return Opened(permit, jti, appended.indices[0], agreements)
 
     async def close_entry(self, composed: Composed) -> Released:
@@ -346,16 +379,18 @@ class QuestionLedger:
             LedgerUnavailable: It could not be recorded; nothing was released.
         """
         try:
-            return await self._close(composed, RELEASED, check=True)
+            released = await self._close(composed, RELEASED, check=True)
         except (AgreementWithdrawn, PolicyChanged) as problem:
             rows = tuple(_denied(row, problem) for row in composed.rows)
-            return await self._close(replace(composed, rows=rows, word=""), REFUSED, check=False)
+            released = await self._close(replace(composed, rows=rows, word=""), REFUSED, check=False)
+        self._leave(released.query_id)
+        return released
 
     async def abandon(self, opened: Opened) -> None:
         """Give a question that failed under way its terminal record; one that has it is left as it is.
 
         Raises:
-            LedgerUnavailable: It could not be recorded; the next start will do it.
+            LedgerUnavailable: It could not be recorded; `tidy` will do it, or the next start.
         """
         asked = opened.permit.asked
         query_id = asked.statement.core.query_id
@@ -367,8 +402,18 @@ class QuestionLedger:
         def write(connection: Connection, indices: tuple[int, ...]) -> None:
             state.close_question(connection, query_id, indices[0], ABANDONED, None)
 
-        with contextlib.suppress(QueryIdReused):
-            await self._sequencer.append(Batch((one,), guard, write))
+        try:
+            with contextlib.suppress(QueryIdReused):
+                await self._sequencer.append(Batch((one,), guard, write))
+        except Problem:
+            self._doubtful = True
+            raise
+        finally:
+            self._leave(query_id)
+
+    def _leave(self, query_id: str) -> None:
+        """One way of this question is at its end."""
+        self._under_way -= Counter([query_id])
 
     async def _close(self, composed: Composed, kind: str, *, check: bool) -> Released:
         opened = composed.answers.opened

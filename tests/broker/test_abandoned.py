@@ -1,18 +1,21 @@
 """A question that fails under way has one last record all the same, and its asker learns that nothing came of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, event
 
 from accord.warrant import TooWide
 from broker import ask as pipeline
 from broker.dispatch import Dispatcher
 from broker.sessions import Session, Sessions
-from broker.stages import Answers, Asked, Composed, Opened, Permit, QueryIdReused, Reply
+from broker.stages import Answers, Asked, Composed, LedgerUnavailable, Opened, Permit, QueryIdReused, Reply
 from broker.store import tree
 from tests.world import trust
 from tests.world.ledger import NOW_NS, Books, asked, composed, open_books, permit
@@ -113,3 +116,50 @@ class AnswersAtOnce(Session):
     def send(self, frame: object) -> None:
         for query_id in list(self.waiting):
             self.answered(query_id, bytes(2048))
+
+
+@contextlib.contextmanager
+def failing_commits(books: Books, *, durable: bool = False) -> Iterator[None]:
+    """A disk that is full; or one that breaks just after what was written has become durable."""
+    assert books.store.writer is not None
+
+    def fail(connection: Connection) -> None:
+        if durable:
+            connection.exec_driver_sql("COMMIT")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    event.listen(books.store.writer, "commit", fail)
+    try:
+        yield
+    finally:
+        event.remove(books.store.writer, "commit", fail)
+
+
+def test_a_question_that_a_full_disk_left_open_ends_when_the_disk_is_back(tmp_path: Path) -> None:
+    """T-AUD-3, T-OPS-1: without waiting for a restart; one that is under way is left alone."""
+
+    async def body(books: Books) -> list[list[str]]:
+        one = await books.questions.open_entry(permit(asked()))
+        going = await books.questions.open_entry(permit(asked()))
+        with failing_commits(books), pytest.raises(LedgerUnavailable):
+            await books.questions.abandon(one)
+        await books.questions.tidy()
+        await books.questions.close_entry(composed(going))
+        return [kinds(books, each.permit.asked) for each in (one, going)]
+
+    abandoned, released = with_books(tmp_path, body)
+
+    assert (["ASKED", "DECIDED", "WARRANTED", "ABANDONED"], "RELEASED") == (abandoned, released[-1])
+
+
+def test_a_question_that_became_durable_unnoticed_ends_when_the_disk_is_back(tmp_path: Path) -> None:
+    """T-AUD-3: its asker was told that nothing was recorded, so nobody would ever end it."""
+
+    async def body(books: Books) -> tuple[list[str], int]:
+        question = asked()
+        with failing_commits(books, durable=True), pytest.raises(LedgerUnavailable):
+            await books.questions.open_entry(permit(question))
+        await books.questions.tidy()
+        return kinds(books, question), await books.questions.tidy()
+
+    assert (["ASKED", "DECIDED", "WARRANTED", "ABANDONED"], 0) == with_books(tmp_path, body)

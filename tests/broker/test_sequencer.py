@@ -340,14 +340,18 @@ def test_a_value_that_is_written_already_stands_in_the_record_as_it_is() -> None
 
 
 def test_a_probe_writes_to_the_disk_and_adds_no_entry(tmp_path: Path) -> None:
-    """T-OPS-1: health is asked of the disk itself, without growing the ledger."""
+    """T-OPS-1: health is asked of the disk itself, each time, without growing the ledger."""
+    log = tmp_path / "broker.db-wal"
 
-    async def body(sequencer: Sequencer, _: Store) -> tuple[bool, int]:
+    async def body(sequencer: Sequencer, _: Store) -> tuple[int, bool, int]:
         await sequencer.append(one())
-        await sequencer.probe()
-        return sequencer.writable, sequencer.head.size
+        sizes = {log.stat().st_size}
+        for _again in range(3):
+            await sequencer.probe()
+            sizes.add(log.stat().st_size)
+        return len(sizes), sequencer.writable, sequencer.head.size
 
-    assert (True, 1) == run(tmp_path / "broker.db", body)
+    assert (4, True, 1) == run(tmp_path / "broker.db", body)
 
 
 def test_the_loop_runs_on_while_the_disk_is_slow(tmp_path: Path) -> None:
