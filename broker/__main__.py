@@ -273,7 +273,7 @@ async def running(
         log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
         if settings.policy_listen is not None:
             await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
-        tasks.append(asyncio.create_task(_watch(health, sequencer, policy, store.pen, superseded)))
+        tasks.append(asyncio.create_task(_watch(health, sequencer, questions, policy, store.pen, superseded)))
         tasks.append(asyncio.create_task(_hold_clock(clock, sequencer)))
         log.info(
             Event.SERVICE_STARTED,
@@ -363,12 +363,18 @@ def _told(asked: Asked, released: Released, seconds: float) -> None:
 
 
 async def _watch(
-    health: HealthServicer, sequencer: Sequencer, policy: Policy, pen: Pen, superseded: Callable[[], None]
+    health: HealthServicer,
+    sequencer: Sequencer,
+    questions: QuestionLedger,
+    policy: Policy,
+    pen: Pen,
+    superseded: Callable[[], None],
 ) -> None:
     """SERVING only while this process can decide, sign and write its ledger."""
     while not pen.lost:
         try:
             await sequencer.probe()
+            await questions.tidy()
             await policy.rules.engine.decide(decide.ENTRYPOINT, b"{}")
             able = True
         except Problem as problem:
