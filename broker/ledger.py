@@ -146,7 +146,7 @@ class QuestionLedger:
     async def _abandon_left(self) -> int:
         # Read and sifted without a pause, so that none under way slips between; see `open_entry`.
         with self._store.reading() as connection:
-            left = [one for one in state.still_open(connection) if not self._under_way[one.query_id]]
+            left = tuple(one for one in state.still_open(connection) if not self._under_way[one.query_id])
         at_ns = self._now_ns()
         for start in range(0, len(left), ABANDON_BATCH):
             part = left[start : start + ABANDON_BATCH]
