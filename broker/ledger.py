@@ -139,9 +139,12 @@ class QuestionLedger:
         """
         if not self._doubtful:
             return 0
-        done = await self._abandon_left()
         self._doubtful = False
-        return done
+        try:
+            return await self._abandon_left()
+        except Problem:
+            self._doubtful = True
+            raise
 
     async def _abandon_left(self) -> int:
         # Read and sifted without a pause, so that none under way slips between; see `open_entry`.
