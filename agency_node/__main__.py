@@ -53,7 +53,9 @@ from agency_node.store.agreements import Binding, Source, binding_of, keep_bindi
 if TYPE_CHECKING:
     from agency_node import index, link
     from agency_node.mapping import Records
+    from agency_node.refit import Refit
     from agency_node.service import Frames
+    from agency_node.weights import Weights
 
 CALL_S: Final = 10.0
 """Longest wait for one call of the asking side, seconds."""
@@ -205,20 +207,21 @@ def answerer(settings: NodeSettings, wall: Callable[[], int] = time.time_ns) -> 
         settings: The node's.
         wall: The clock, nanoseconds since 1970.
     """
-    from agency_node import index, link
+    from agency_node import index, link, weights
     from agency_node.answer import Node
     from agency_node.mapping import open_records
-    from agency_node.scoring import shipped_prior
     from agency_node.service import Frames
 
     with home(settings) as at, contextlib.closing(open_records(settings.mapping)) as records:
         token_index = index.TokenIndex(at.engine)
-        prior = shipped_prior()
+        used = weights.in_force(settings.link_prior)
+        if weights.note(at.engine, used, wall()):
+            log.info(Event.WEIGHTS_CHANGED, weights=used.digest)
         rules = RulesInForce(settings.agency, at.engine, at.directory.current)
 
         def scales() -> "link.Scales | None":
             found = token_index.statistics()
-            return None if found is None else link.Scales(found[0], found[1], prior)
+            return None if found is None else link.Scales(found[0], found[1], used.prior, used.shipped)
 
         node = Node(
             agency=settings.agency,
@@ -444,6 +447,54 @@ def retire_index(settings: NodeSettings, epoch: str) -> int:
         if epoch == at.directory.current().epoch.id:
             raise EpochInUse(f"questions name the linkage keys of {epoch}")
         return index.retire(at.engine, epoch)
+
+
+def refit_weights(settings: NodeSettings, at_ns: int) -> "Relearnt":
+    """Learn weights of linkage from what was opened here, and keep them as a draft.
+
+    Args:
+        settings: The node's.
+        at_ns: Now, nanoseconds since 1970.
+
+    Raises:
+        index.NoFullPass: There is no complete index, whose statistics are needed.
+        agency_node.refit.BadPattern: The counts hold something else.
+        agency_node.weights.BadWeights: The weights in force cannot be read.
+    """
+    from agency_node import index, refit, weights
+    from agency_node.scoring import shipped_prior
+    from agency_node.store.patterns import counted
+
+    with home(settings) as at:
+        known = index.TokenIndex(at.engine).statistics()
+        if known is None:
+            raise index.NoFullPass("how common names and dates are here is not known before an index is complete")
+        with reading(at.engine) as connection:
+            pairs, months = counted(connection)
+        used = weights.in_force(settings.link_prior)
+        opened = {refit.from_text(pattern): count for pattern, count in pairs.items()}
+        found = refit.refit(opened, known[0], shipped_prior(), used.prior, rfc3339(at_ns)[:10])
+        digest = weights.keep_draft(settings.link_prior, found.after) if found.after is not None else ""
+        return Relearnt(found, months, used, weights.draft_of(settings.link_prior), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Relearnt:
+    """What a node has learnt, and where the draft lies.
+
+    Attributes:
+        refit: What was learnt, and what it would change.
+        months: From which months the counts are, in order.
+        used: The weights in force.
+        draft: Where the draft lies, or would.
+        digest: The draft's, hexadecimal; "" where there is none.
+    """
+
+    refit: "Refit"
+    months: tuple[str, ...]
+    used: "Weights"
+    draft: Path
+    digest: str
 
 
 def check_mapping(settings: NodeSettings) -> "Records":

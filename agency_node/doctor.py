@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from accord.directory import Directory
 from accord.reasons import REASONS, Problem
 from accord.signing import public_bytes
-from agency_node import enrol, index, keys, keyserver, ledger, witness
+from agency_node import enrol, index, keys, keyserver, ledger, weights, witness
 from agency_node.directory import DirectoryFile
 from agency_node.mapping import Records, open_records
 from agency_node.rules import RulesInForce
@@ -156,6 +156,7 @@ def examine(settings: NodeSettings, now_ns: int) -> tuple[Row, ...]:
     done.look("write refused", lambda: _refuses_writes(records()))
     done.look("slow query", lambda: _stops_slow(records()))
     done.look("index", lambda: _index(settings, engine(), directory(), now_ns))
+    done.look("weights", lambda: _weights(settings))
     if settings.staff is not None:
         provider = settings.staff
         done.look("sign-in", lambda: (f"keys of {provider.issuer}", provider.identity_provider()))
@@ -290,6 +291,12 @@ def _seen(engine: Engine, directory: Directory) -> tuple[str, bool]:
     if seen is None:
         raise Unwell("this node has seen no head of it yet", "Let the node attach: accord-node serve.")
     return f"seen up to {seen.size} entries", True
+
+
+def _weights(settings: NodeSettings) -> tuple[str, bool]:
+    found = weights.in_force(settings.link_prior)
+    whose = "those that ship" if found.shipped is None else "the node's own"
+    return f"{whose}: {found.prior.version}", True
 
 
 def _records(settings: NodeSettings) -> tuple[str, Records]:

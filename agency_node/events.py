@@ -58,6 +58,7 @@ class Event(StrEnum):
     INDEX_STARTED = auto()
     INDEX_BUILT = auto()
     INDEX_FAILED = auto()
+    WEIGHTS_CHANGED = auto()
     RECORDS_FAILED = auto()
     KEY_EVALUATION = auto()
     KEY_QUOTA_EXCEEDED = auto()
@@ -97,6 +98,7 @@ FIELDS: Final[Mapping[Event, frozenset[str]]] = MappingProxyType(
         Event.INDEX_STARTED: frozenset({"people", "changed"}),
         Event.INDEX_BUILT: frozenset({"people", "tokens", "elapsed_ms"}),
         Event.INDEX_FAILED: frozenset({"reason"}),
+        Event.WEIGHTS_CHANGED: frozenset({"weights"}),
         Event.RECORDS_FAILED: frozenset({"reason"}),
         Event.KEY_EVALUATION: frozenset({"agency", "use", "families", "elements", "elapsed_ms"}),
         Event.KEY_QUOTA_EXCEEDED: frozenset({"agency", "use"}),

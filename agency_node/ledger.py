@@ -44,6 +44,7 @@ class Kind(StrEnum):
     ALARM = "ALARM"
     INDEX_BUILT = "INDEX_BUILT"
     MAPPING_CHANGED = "MAPPING_CHANGED"
+    WEIGHTS_CHANGED = "WEIGHTS_CHANGED"
     POLICY_ACTIVATED = "POLICY_ACTIVATED"
     DIRECTORY_ACCEPTED = "DIRECTORY_ACCEPTED"
     AGREEMENT_CAPTURED = "AGREEMENT_CAPTURED"
@@ -69,6 +70,8 @@ FIELDS: Final = frozenset(
         *("origin", "size", "root", "offered_size", "offered_root", "note_digest"),
         # the index
         *("epoch", "normaliser", "families", "key_servers", "people", "records", "changed", "removed", "refused"),
+        # the weights of linkage
+        *("weights", "weights_version"),
         # reading
         *("scope", "count"),
         # the clock: forwards above zero, back below

@@ -216,6 +216,8 @@ class NodeSettings(_Settings):
         broker: Where the broker listens, host:port.
         steward: Where the steward listens, host:port.
         mapping: YAML file that binds questions to the agency's records.
+        link_prior: Weights of linkage that this node has learnt, JSON; `accord-node linkage refit --use` puts them
+            there. Where there is no such file, those that ship are used.
         sealing_key: X25519 private key that opens questions, PEM.
         answer_key: Ed25519 private key that signs answers, PEM.
         asking_key: Ed25519 private key that signs statements and caller tokens, PEM.
@@ -233,6 +235,7 @@ class NodeSettings(_Settings):
     steward: Endpoint
     database: Path = Path("node.db")
     mapping: Path = Path("mapping.yaml")
+    link_prior: Path = Path("link-prior.json")
     sealing_key: Path = Path("sealing.key")
     answer_key: Path = Path("answer.key")
     asking_key: Path = Path("asking.key")

@@ -1,19 +1,25 @@
-"""How well people are found: `accord-node linkage evaluate`."""
+"""How well people are found: `accord-node linkage evaluate`, and weights of a node's own: `linkage refit`."""
 
 import random
 import tempfile
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from agency_node.cli.app import JsonOption, app, err, out, show
+from agency_node.cli.app import HomeOption, JsonOption, app, err, load, out, show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agency_node.__main__ import Relearnt
     from agency_node.evaluate import Doing, Figures, Quality, Report
+    from agency_node.scoring import Tier
+
+    Shares = Mapping[str, Sequence[float]]
 
 linkage = typer.Typer(help="How well people are found.", no_args_is_help=True)
 app.add_typer(linkage, name="linkage")
@@ -193,3 +199,146 @@ def _print(report: "Report") -> None:
 
 def _of(count: int, all_of_them: int) -> str:
     return f"{count} of {all_of_them} ({count / all_of_them:.2%})" if all_of_them else "none asked"
+
+
+# -- Weights of the node's own ----------------------------------------------------------------------------------------
+
+SHOWN_FROM: Final = 0.005
+"""Least change of a share that is shown; smaller ones move nobody."""
+TIERS: Final = {"CONFIRMED": "confirmed", "PROBABLE": "probable", "POSSIBLE": "cannot say", "NONE": "not this person"}
+_NAME: Final = ("another", "somewhat alike", "sounds alike", "spelt nearly alike")
+LEVELS: Final = {
+    "first": (*_NAME, "a short form, or part of it", "the same"),
+    "last": (*_NAME, "part of it, or an earlier name", "the same"),
+    "dob": (
+        *("a generation apart", "years apart", "same year, or same day of the year", "two of day, month and year"),
+        *("two digits differ", "one digit differs, or day and month swapped", "the same"),
+    ),
+    "postcode": ("another", "same area", "one character differs, or an earlier one", "the same"),
+    "address": (
+        *("another", "same house number only", "not in use", "same street", "same house, or nearly", "the same"),
+    ),
+    "sex": ("another", "the same"),
+    "middle": ("another initial", "the same initial"),
+    "nhs": ("another", "the same"),
+}
+"""Field -> what each of its levels of agreement is called, from the lowest."""
+_FIELDS: Final = {
+    **{"first": "first name", "last": "last name", "dob": "date of birth", "middle": "middle name"},
+    "nhs": "NHS number",
+}
+
+_REFIT_HELP = """Learn how much each agreement counts from what was opened here, and say what that would change.
+
+It needs 500 pairs of a description and a record that shared a key. Nothing changes: a draft is written beside
+node.toml. Look at what it says would change; where you have labelled files, measure it with
+
+    accord-node linkage evaluate LEFT.csv RIGHT.csv --mapping columns.toml --truth COLUMN --prior DRAFT
+
+and put it in force with --use. Nobody is ever confirmed whom the weights that ship do not confirm.
+"""
+
+
+@linkage.command("refit", help=_REFIT_HELP.replace("\n\n", "\n\n\b\n"))
+def refit(
+    home: HomeOption,
+    use: Annotated[bool, typer.Option("--use", help="Put the draft in force, as it lies there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn weights of linkage from what was opened here."""
+    from agency_node import __main__ as parts
+    from agency_node import weights
+
+    told = load(home)
+    if not use:
+        found = parts.refit_weights(told, time.time_ns())
+        if as_json:
+            show(refit_as_object(found))
+        else:
+            _print_refit(found)
+        return
+    used = weights.use_draft(told.link_prior)
+    if as_json:
+        show({"in_force_from_next_start": {"version": used.prior.version, "digest": used.digest}})
+        return
+    out.print(f"In force from the next start of accord-node serve: {used.prior.version}.", highlight=False)
+    out.print(f"To go back to the weights that ship, remove {told.link_prior} and start again.", highlight=False)
+
+
+def refit_as_object(found: "Relearnt") -> dict[str, Any]:
+    """What was learnt, as JSON."""
+    from agency_node.refit import NEEDED
+
+    learnt = found.refit
+    tables = {"shipped": learnt.shipped, "in_force": learnt.before, "learnt": learnt.after}
+    return {
+        "pairs": learnt.pairs,
+        "needed": NEEDED,
+        "months": list(found.months),
+        "taken_for_one_person": learnt.true,
+        "in_force": {
+            "version": found.used.prior.version,
+            "digest": found.used.digest,
+            "shipped": found.used.shipped is None,
+        },
+        "draft": None
+        if learnt.after is None
+        else {"path": str(found.draft), "version": learnt.after.version, "digest": found.digest},
+        "same": {
+            field: {name: list(prior.same[field]) for name, prior in tables.items() if prior is not None}
+            for field in LEVELS
+        },
+        "moves": [
+            {"from": now.value, "to": then.value, "pairs": pairs} for (now, then), pairs in sorted_moves(learnt.moves)
+        ],
+    }
+
+
+def sorted_moves(moves: "Mapping[tuple[Tier, Tier], int]") -> "list[tuple[tuple[Tier, Tier], int]]":
+    """Moves, those that begin at the surest tier first."""
+    order = list(TIERS)
+    return sorted(moves.items(), key=lambda one: [order.index(tier.value) for tier in one[0]])
+
+
+def _print_refit(found: "Relearnt") -> None:
+    from agency_node.refit import NEEDED
+
+    learnt = found.refit
+    since = f", from {found.months[0]} to {found.months[-1]}" if found.months else ""
+    out.print(f"{learnt.pairs} pairs of a description and a record were compared here{since}.", highlight=False)
+    out.print(f"In force: {learnt.before.version}.", highlight=False)
+    if learnt.after is None:
+        out.print(
+            f"Weights are learnt from {NEEDED} pairs or more; {NEEDED - learnt.pairs} are wanting. Nothing to do."
+        )
+        return
+    out.print(f"{learnt.true:.0f} of the pairs are taken for one person each.", highlight=False)
+    _print_shares(learnt.shipped.same, learnt.before.same, learnt.after.same)
+    _print_moves(learnt.moves)
+    out.print(f"Draft: {found.draft}\nSHA-256 {found.digest}", highlight=False, soft_wrap=True)
+    out.print("It counts for nothing until you put it in force: accord-node linkage refit --use")
+
+
+def _print_shares(shipped: "Shares", before: "Shares", after: "Shares") -> None:
+    table = Table(title="How often one person's two descriptions agree, where that would change", title_justify="left")
+    for heading in ("", "Agreement", "As shipped", "In force", "Learnt"):
+        table.add_column(heading, justify="left" if heading in {"", "Agreement"} else "right")
+    for field, names in LEVELS.items():
+        rows = zip(names, shipped[field], before[field], after[field], strict=True)
+        changed = [row for row in rows if abs(row[2] - row[3]) >= SHOWN_FROM]
+        for name, *shares in changed:
+            table.add_row(_FIELDS.get(field, field), name, *(f"{share:.1%}" for share in shares))
+    out.print(table if table.row_count else "No share would change by half a point or more.")
+
+
+def _print_moves(moves: "Mapping[tuple[Tier, Tier], int]") -> None:
+    pairs = sum(moves.values())
+    stay = sum(count for (now, then), count in moves.items() if now is then)
+    out.print(
+        f"{stay} of these {pairs} pairs would be told as now (as far as counts show: names, birth dates and postcodes "
+        "are taken to be as common as they usually are here).",
+        highlight=False,
+    )
+    for (now, then), count in sorted_moves(moves):
+        if now is not then:
+            out.print(f"  {count}: {TIERS[now.value]} now, {TIERS[then.value]} then", highlight=False)
