@@ -59,6 +59,17 @@ def open_store(path: Path) -> Engine:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise StateUnusable(f"cannot open {path}: {error.strerror}") from error
+    engine = connect(path)
+    try:
+        migrate(engine)
+    except (StateUnusable, sqlite3.Error, DBAPIError) as error:
+        engine.dispose()
+        raise StateUnusable(f"cannot use {path}: {error}") from error
+    return engine
+
+
+def connect(path: Path) -> Engine:
+    """Connections to a state file, whichever tables it has; nothing is opened yet."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         # None: the sqlite3 module must not open transactions of its own; the "begin" event below does.
@@ -70,11 +81,6 @@ def open_store(path: Path) -> Engine:
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    try:
-        migrate(engine)
-    except (StateUnusable, sqlite3.Error, DBAPIError) as error:
-        engine.dispose()
-        raise StateUnusable(f"cannot use {path}: {error}") from error
     return engine
 
 

@@ -51,6 +51,12 @@ def size(store: Engine) -> int:
 # ---- who may do what ------------------------------------------------------------------------------------------------
 
 
+def test_every_table_has_its_rights() -> None:
+    """Whoever adds a table says there what a node that serves may do with it, or nobody could use it."""
+    assert {*METADATA.tables, "alembic_version"} == set(postgresql.RIGHTS)
+    assert [] == [table for table in postgresql.LEDGER if postgresql.RIGHTS[table] != "SELECT, INSERT"]
+
+
 @pytest.mark.parametrize("table", ["node_entry", "withdrawn", "agreement_binding"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
 def test_the_account_that_serves_only_adds_to_the_ledger(store: Engine, table: str, statement: str) -> None:
