@@ -5,9 +5,11 @@ gave; its own text beside the code is never used.
 """
 
 import asyncio
+import contextlib
 import math
 import random
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -76,11 +78,37 @@ def dial(address: str, identity: Identity) -> grpc.aio.Channel:
     """Open a channel; nothing is sent before the first call.
 
     Args:
-        address: host:port; the host must be one that the other side's certificate names.
+        address: host:port; or several, separated by commas, of which the first that answers is used. The other side's
+            certificate must name the first host.
         identity: What we show and trust.
+
+    Raises:
+        Remote: None of several hosts can be found.
     """
     credentials = grpc.ssl_channel_credentials(identity.authority, identity.key, identity.certificate)
-    return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+    if "," not in address:
+        return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+    named = address.partition(",")[0].rpartition(":")[0].strip("[]")
+    options = (*OPTIONS, ("grpc.ssl_target_name_override", named))
+    return grpc.aio.secure_channel(_several(address.split(",")), credentials, options=options)
+
+
+def _several(addresses: Sequence[str]) -> str:
+    """Several places as one target, which gRPC tries in their order (https://grpc.io/docs/guides/custom-name-resolution).
+
+    Of one kind of address only, because a target may not mix them.
+    """
+    kinds: dict[socket.AddressFamily, list[str]] = {socket.AF_INET: [], socket.AF_INET6: []}
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        with contextlib.suppress(OSError):
+            for kind, _, _, _, place in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
+                if kind in kinds:
+                    kinds[kind].append(f"{place[0]}:{port}" if kind is socket.AF_INET else f"[{place[0]}]:{port}")
+    four, six = kinds[socket.AF_INET], kinds[socket.AF_INET6]
+    if not four and not six:
+        raise Remote("NODE_UNREACHABLE")
+    return f"ipv4:{','.join(four)}" if len(four) >= len(six) else f"ipv6:{','.join(six)}"
 
 
 def problem_of(error: grpc.aio.AioRpcError) -> Remote:

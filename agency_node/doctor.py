@@ -6,6 +6,7 @@ refuse a write. The steward and the
 broker are asked whether they serve, under this process's own certificate.
 """
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -146,7 +147,7 @@ def examine(settings: NodeSettings, now_ns: int) -> tuple[Row, ...]:
     named = f"spiffe://{settings.federation}/agency/{settings.agency}"
     certificate = done.look("certificate", lambda: _certificate(settings, named, directory(), now_ns))
     tls = _Tls(settings.ca, settings.tls_certificate, settings.tls_key)
-    broker = done.look("broker", lambda: (_serving(settings.broker, tls, "broker"), True))
+    broker = done.look("broker", lambda: (_any_serving(settings.broker, tls), True))
     done.look("steward", lambda: (_serving(settings.steward, tls, "steward"), True))
     done.look("clock", lambda: _clock(directory(), certificate(), broker, now_ns))
     done.look("rules", lambda: _rules(settings, engine(), directory()))
@@ -377,6 +378,18 @@ def _host(certificate: x509.Certificate) -> str:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     hosts = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
     return hosts[0] if hosts else ""
+
+
+def _any_serving(addresses: str, tls: _Tls) -> str:
+    """Reach the one of several brokers that serves; the others stand by, and do not listen."""
+    first, *rest = addresses.split(",")
+    try:
+        return _serving(first, tls, "broker")
+    except NotServing:
+        for address in rest:
+            with contextlib.suppress(NotServing):
+                return _serving(address, tls, "broker", first.rpartition(":")[0].strip("[]"))
+        raise
 
 
 def _serving(address: str, tls: _Tls, who: str, named: str = "") -> str:

@@ -41,12 +41,20 @@ def _port(endpoint: str) -> str:
     return endpoint
 
 
+_ENDPOINT: Final = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}"
 Endpoint = Annotated[
     str,
-    StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$"),
+    StringConstraints(pattern=f"^{_ENDPOINT}$"),
     AfterValidator(_port),
 ]
 """A host name or address and a port: `broker.midshire.example:7443`, `127.0.0.1:7443`, `[::1]:7443`."""
+
+Endpoints = Annotated[
+    str,
+    StringConstraints(pattern=f"^{_ENDPOINT}(,{_ENDPOINT}){{0,7}}$"),
+    AfterValidator(lambda several: ",".join(map(_port, several.split(",")))),
+]
+"""One endpoint, or up to eight separated by commas without spaces."""
 
 _PLAINLY: Final = {
     "string_pattern_mismatch": "it is not of the right form",
@@ -213,7 +221,8 @@ class NodeSettings(_Settings):
 
     Attributes:
         agency: Identifier of the agency.
-        broker: Where the broker listens, host:port.
+        broker: Where the broker listens, host:port; or several places, separated by commas, where brokers on one
+            database stand by for each other. Their certificate names the first host.
         steward: Where the steward listens, host:port.
         mapping: YAML file that binds questions to the agency's records.
         link_prior: Weights of linkage that this node has learnt, JSON; `accord-node linkage refit --use` puts them
@@ -231,7 +240,7 @@ class NodeSettings(_Settings):
     """
 
     agency: str = Field(pattern=f"^{directory.ID}$")
-    broker: Endpoint
+    broker: Endpoints
     steward: Endpoint
     database: Path = Path("node.db")
     mapping: Path = Path("mapping.yaml")

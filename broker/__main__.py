@@ -83,7 +83,7 @@ OPTIONS: Final = (
 )
 HEALTH_EVERY_S: Final = 5.0
 AGAIN_S: Final = 1.0
-"""How soon after a failure it is looked again, in seconds."""
+"""How soon after a failure, by whomever it was met, it is looked again, in seconds."""
 TURN_EVERY_S: Final = 0.5
 """How often a broker that stands by looks whether it may write, in seconds."""
 CLOCK_EVERY_S: Final = 1.0
@@ -386,7 +386,10 @@ async def _watch(
             log.error(Event.RPC_FAILED, method="health", reason="INTERNAL", kind=type(error).__name__)
         serving = health_pb2.HealthCheckResponse.SERVING if able else health_pb2.HealthCheckResponse.NOT_SERVING
         await health.set("", serving)
-        await asyncio.sleep(HEALTH_EVERY_S if able else AGAIN_S)
+        until = time.monotonic() + HEALTH_EVERY_S
+        await asyncio.sleep(AGAIN_S)
+        while able and sequencer.writable and time.monotonic() < until:
+            await asyncio.sleep(AGAIN_S)
     superseded()
 
 
