@@ -5,7 +5,20 @@ package accord.grounds
 # custom: {code: NO_CHILD_IN_QUESTION}
 default somebody(_) := false
 
-somebody(subjects) if count(subjects) > 0
+somebody(subjects) if {
+	is_array(subjects)
+	count(subjects) > 0
+}
+
+# METADATA
+# title: One person is asked about
+# custom: {code: INPUT_INVALID}
+default one_person(_) := false
+
+one_person(subjects) if {
+	is_array(subjects)
+	count(subjects) == 1
+}
 
 # METADATA
 # title: Everybody is listed once
@@ -35,6 +48,7 @@ may_be(role, _) if role in {"parent", "other_adult"}
 default addressed_once(_) := false
 
 addressed_once(targets) if {
+	is_array(targets)
 	count(targets) > 0
 	count({t.responder.agency_id | some t in targets}) == count(targets)
 }

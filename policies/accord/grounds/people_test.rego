@@ -41,3 +41,13 @@ test_a_missing_mark_does_not_count_as_related if {
 test_a_missing_mark_does_not_count_as_born if {
 	data.accord.grounds.all_born([{"role": "parent"}]) == false
 }
+
+test_people_that_are_no_list_are_nobody if {
+	data.accord.grounds.somebody({"s1": {"ref": "s1"}}) == false
+	data.accord.grounds.somebody("s1") == false
+	data.accord.grounds.one_person({"s1": {"ref": "s1"}}) == false
+}
+
+test_agencies_that_are_no_list_are_not_addressed if {
+	data.accord.grounds.addressed_once({"0": {"responder": {"agency_id": "police"}}}) == false
+}

@@ -38,15 +38,23 @@ local_permit(_) if {
 
 local_permit(mode) if {
 	is_object(input.local)
+	data.accord.grounds.one_person(input.subjects) == true
 	data.accord.grounds.binds(mode, input.local) == true
 	count(data.accord.grounds.held_back(data.accord.question, input.local)) == 0
+}
+
+# METADATA
+# title: Grounds about one person and the agency's own record
+local_checks(mode) := {
+	"INPUT_INVALID subjects": data.accord.grounds.one_person(input.subjects),
+	"AGREEMENT_NOT_THIS_PERSON": data.accord.grounds.binds(mode, input.local),
 }
 
 # METADATA
 # title: Refusals out of the agency's own record
 local_denials(_) := set() if input.local == null
 
-local_denials(mode) := data.accord.lacking([{"AGREEMENT_NOT_THIS_PERSON": data.accord.grounds.binds(mode, input.local)}]) | {{"code": "WITHHELD_HERE", "ref": reason} |
+local_denials(mode) := data.accord.lacking([local_checks(mode)]) | {{"code": "WITHHELD_HERE", "ref": reason} |
 	some reason in data.accord.grounds.held_back(data.accord.question, input.local)
 } if {
 	is_object(input.local)

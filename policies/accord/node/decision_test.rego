@@ -38,3 +38,11 @@ test_without_data_there_is_no_word if {
 test_a_brokers_question_is_not_an_agencys if {
 	count([1 | word := data.accord.node.decision with input as data.accord.examples.s47_enquiry; word.by_target.housing.allow == true]) == 0
 }
+
+test_a_record_answers_for_one_person_and_no_more if {
+	linked := data.accord.examples.after_linking
+	nobody := data.accord.examples.held(data.accord.examples.changed(linked, "/subjects", []))
+	several := data.accord.examples.held(data.accord.examples.changed(linked, "/subjects", [linked.subjects[0], object.union(linked.subjects[0], {"ref": "s2"})]))
+	no_list := data.accord.examples.held(data.accord.examples.changed(linked, "/subjects", {}))
+	count([1 | some word in [nobody, several, no_list]; word.allow == false; {"code": "INPUT_INVALID", "ref": "subjects"} in {d | some d in word.denials}]) == 3
+}
