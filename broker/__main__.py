@@ -204,6 +204,7 @@ async def running(
         keys.read_ed25519(settings.warrant_key),
         clock.now_ns,
         settings.node_deadline_ms / 1000,
+        settings.breaker_failures,
     )
 
     def facts(asked: Asked) -> Facts:
@@ -241,6 +242,7 @@ async def running(
     server = grpc.aio.server(interceptors=[Gate(directory.current, ALLOW, STREAMS)], options=OPTIONS)
     room = _room(settings)
     metrics.IN_WORK.set_function(lambda: room.at_work)
+    metrics.MAY_WORK.set_function(lambda: room.size)
     metrics.WAITING.set_function(lambda: room.waiting)
     metrics.PASSED_OVER.set_function(dispatcher.passed_over)
     asking = service.Asking(who, carry, lambda: policy, known, room)
@@ -326,6 +328,7 @@ def _room(settings: BrokerSettings) -> Room:
         agency_at_once=settings.agency_at_once,
         waiting=settings.questions_waiting,
         agency_waiting=settings.agency_waiting,
+        at_least=settings.questions_at_least,
     )
     needed_s = settings.node_deadline_ms / 1000
     return Room(limits, settings.ask_deadline_ms / 1000 - needed_s, needed_s)

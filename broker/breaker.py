@@ -57,7 +57,7 @@ class Breaker:
 
     Attributes:
         state: Where it stands.
-        failures: Failures in a row while closed, 0 to FAILURES - 1.
+        failures: Failures in a row while closed; fewer than open it.
         since_s: When it last opened.
         wait_s: How long after that a trial is due, whatever is heard; 0 while closed.
     """
@@ -97,7 +97,7 @@ def _due(one: Breaker, now_s: float, attached_s: float, heard_s: float) -> bool:
     return now_s >= one.since_s + wait_s
 
 
-def ended(one: Breaker, given: Leave, outcome: Outcome, now_s: float) -> Breaker:
+def ended(one: Breaker, given: Leave, outcome: Outcome, now_s: float, failures: int = FAILURES) -> Breaker:
     """The breaker after a question that was let through.
 
     Args:
@@ -105,11 +105,12 @@ def ended(one: Breaker, given: Leave, outcome: Outcome, now_s: float) -> Breaker
         given: The leave it had, ASK or TRY.
         outcome: What came of it.
         now_s: Now.
+        failures: How many failures in a row open it.
     """
     match outcome, one.state:
         case Outcome.ANSWERED, _:
             return Breaker()
-        case Outcome.FAILED, State.CLOSED if one.failures + 1 < FAILURES:
+        case Outcome.FAILED, State.CLOSED if one.failures + 1 < failures:
             return replace(one, failures=one.failures + 1)
         case Outcome.FAILED, State.CLOSED:
             return Breaker(State.OPEN, 0, now_s, FIRST_WAIT_S)

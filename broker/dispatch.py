@@ -51,6 +51,7 @@ class Dispatcher:
         warrant_key: Ed25519PrivateKey,
         now_ns: Callable[[], int],
         deadline_s: float = DEADLINE_S,
+        failures: int = breaker.FAILURES,
     ) -> None:
         """Set up.
 
@@ -61,6 +62,7 @@ class Dispatcher:
             warrant_key: Signs warrants.
             now_ns: The clock.
             deadline_s: Longest wait for one node, seconds.
+            failures: How many failures in a row pass a node over.
         """
         self._sessions = sessions
         self._directory = directory
@@ -68,6 +70,7 @@ class Dispatcher:
         self._warrant_key = warrant_key
         self._now_ns = now_ns
         self._deadline_s = deadline_s
+        self._failures = failures
         self._breakers: dict[str, Breaker] = {}
 
     def passed_over(self) -> int:
@@ -162,7 +165,7 @@ class Dispatcher:
 
     def _ended(self, agency: str, given: Leave, outcome: Outcome, now_s: float) -> None:
         before = self._breakers[agency]
-        self._breakers[agency] = after = breaker.ended(before, given, outcome, now_s)
+        self._breakers[agency] = after = breaker.ended(before, given, outcome, now_s, self._failures)
         if before.state is not after.state:
             log.warning(Event.NODE_BREAKER, node=agency, state=after.state.value)
 

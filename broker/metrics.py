@@ -14,6 +14,7 @@ ROWS: Final = Counter(
 SECONDS: Final = Histogram("accord_question_seconds", "Time from question to release", registry=REGISTRY)
 LEDGER_SIZE: Final = Gauge("accord_ledger_entries", "Entries in the ledger", registry=REGISTRY)
 IN_WORK: Final = Gauge("accord_questions_in_work", "Questions in work now", registry=REGISTRY)
+MAY_WORK: Final = Gauge("accord_questions_may_be_in_work", "Questions that may be in work now", registry=REGISTRY)
 WAITING: Final = Gauge("accord_questions_waiting", "Questions that wait for their turn now", registry=REGISTRY)
 TURNED_AWAY: Final = Counter(
     "accord_questions_turned_away", "Questions turned away for want of room", registry=REGISTRY

@@ -32,7 +32,7 @@ from accord.v1 import (
     node_pb2_grpc,
 )
 from broker import caller, metrics
-from broker.admission import Room
+from broker.admission import Place, Room
 from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
@@ -232,21 +232,21 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
 
     async def Ask(self, request: broker_pb2.AskRequest, context: Context) -> broker_pb2.AskResponse:
         """Ask one question."""
-        leave = await self._enter(context)
-        return _response(await asyncio.shield(self._begin(request, context, nobody_listens, leave)))
+        place = await self._enter(context)
+        return _response(await asyncio.shield(self._begin(request, context, nobody_listens, place)))
 
     async def AskWithProgress(
         self, request: broker_pb2.AskWithProgressRequest, context: Context
     ) -> AsyncIterator[broker_pb2.AskWithProgressResponse]:
         """Ask one question, saying how many agencies have been heard."""
-        leave = await self._enter(context)
+        place = await self._enter(context)
         updates: asyncio.Queue[broker_pb2.AskWithProgressResponse] = asyncio.Queue()
 
         def heard(total: int, so_far: int) -> None:
             progress = broker_pb2.AskProgress(asked=total, heard=so_far)
             updates.put_nowait(broker_pb2.AskWithProgressResponse(progress=progress))
 
-        carried = self._begin(request.ask, context, heard, leave)
+        carried = self._begin(request.ask, context, heard, place)
 
         async def finish() -> None:
             response = _response(await carried)
@@ -282,7 +282,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             policy_revision=bundle.revision,
         )
 
-    async def _enter(self, context: Context) -> Callable[[], None]:
+    async def _enter(self, context: Context) -> Place:
         try:
             return await self._room.enter(self._who.peer(context).agency, context.time_remaining() or 0.0)
         except RateLimited:
@@ -290,7 +290,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             raise
 
     def _begin(
-        self, request: broker_pb2.AskRequest, context: Context, heard: Heard, leave: Callable[[], None]
+        self, request: broker_pb2.AskRequest, context: Context, heard: Heard, place: Place
     ) -> "asyncio.Task[Released]":
         """Check a question and set it on its way; whoever hangs up, its terminal record must be written.
 
@@ -300,10 +300,15 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             asked = self._who.asked(request, context)
             self._known(asked)
         except BaseException:
-            leave()
+            place.leave()
             raise
-        carried: asyncio.Task[Released] = asyncio.ensure_future(self._carry(asked, heard))
-        carried.add_done_callback(lambda _: leave())
+
+        def both(total: int, so_far: int) -> None:
+            place.heard(total, so_far)
+            heard(total, so_far)
+
+        carried: asyncio.Task[Released] = asyncio.ensure_future(self._carry(asked, both))
+        carried.add_done_callback(lambda _: place.leave())
         self._kept(carried)
         return carried
 

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from accord import directory
 from accord.reasons import REASONS, Problem
-from broker import engines
+from broker import breaker, engines, window
 
 if TYPE_CHECKING:
     from broker.store import Place
@@ -92,8 +92,11 @@ class BrokerSettings(BaseSettings):
         policy_listen: Loopback host:port where that server fetches the signed policy bundle; none when absent.
         ask_deadline_ms: Longest time for one question, milliseconds, 100 to 30,000.
         node_deadline_ms: Longest time one node is given, milliseconds, 50 to 29,000; below ask_deadline_ms.
-        questions_at_once: Most questions in work, 1 to 512; a node that is slow holds some of them till its deadline.
-        agency_at_once: Most of them that one agency asked, so that it cannot take them all.
+        breaker_failures: A node that fails so many questions in a row is passed over until it answers one again.
+        questions_at_once: Most questions in work, 1 to 512. While agencies are heard late it is fewer, down to
+            questions_at_least.
+        questions_at_least: So many are let into work however late they are, 1 to 512.
+        agency_at_once: Most of them that one agency asked, 1 to 512, so that it cannot take them all.
         questions_waiting: Most questions that wait for one of those to end, 0 to 4,096. They wait no longer than
             ask_deadline_ms leaves beside node_deadline_ms; more are turned away at once and told when to come again.
         agency_waiting: Most of them that one agency asked, 0 to 64.
@@ -129,8 +132,10 @@ class BrokerSettings(BaseSettings):
     policy_listen: Endpoint | None = None
     ask_deadline_ms: int = Field(default=2_000, ge=100, le=30_000)
     node_deadline_ms: int = Field(default=1_500, ge=50, le=29_000)
+    breaker_failures: int = Field(default=breaker.FAILURES, ge=1, le=1_000_000)
     questions_at_once: int = Field(default=64, ge=1, le=512)
-    agency_at_once: int = Field(default=32, ge=1, le=64)
+    questions_at_least: int = Field(default=window.LEAST, ge=1, le=512)
+    agency_at_once: int = Field(default=32, ge=1, le=512)
     questions_waiting: int = Field(default=256, ge=0, le=4_096)
     agency_waiting: int = Field(default=32, ge=0, le=64)
     metrics: Endpoint | None = None

@@ -37,7 +37,7 @@ def simulated(limits: Limits, arrivals: dict[str, int], rounds: int) -> dict[str
         arrivals: Agency -> questions in each round; negative means one in so many rounds.
         rounds: How many rounds.
     """
-    turns: Turns[tuple[str, int]] = Turns(limits)
+    turns: Turns[tuple[str, int]] = Turns(limits, limits.at_once)
     counted = {agency: Counted() for agency in arrivals}
     working: deque[str] = deque()
     begun = 0
@@ -62,7 +62,7 @@ def simulated(limits: Limits, arrivals: dict[str, int], rounds: int) -> dict[str
         if working:
             ends = working.popleft()
             counted[ends].done += 1
-            for agency, since in turns.leave(ends):
+            for agency, since in turns.leave(ends, limits.at_once):
                 begins(agency, since)
     return counted
 
@@ -104,7 +104,7 @@ def test_agencies_that_all_flood_get_the_same() -> None:
 
 def test_one_agency_cannot_take_all_the_work() -> None:
     """T-POL-5: were all its questions stuck at a node that hangs, another's would still come into work at once."""
-    turns: Turns[int] = Turns(LIMITS)
+    turns: Turns[int] = Turns(LIMITS, LIMITS.at_once)
     noisy = [turns.arrive("noisy", number)[0] for number in range(5)]
 
     assert ([True, True, True, False, False], True) == (noisy, turns.arrive("quiet", 9)[0])
@@ -112,7 +112,7 @@ def test_one_agency_cannot_take_all_the_work() -> None:
 
 def test_what_is_too_much_is_turned_away_with_a_time() -> None:
     """T-POL-5: nothing waits without bound; when all is full, whose agency has most waiting gives way."""
-    turns: Turns[int] = Turns(Limits(at_once=1, agency_at_once=1, waiting=3, agency_waiting=2))
+    turns: Turns[int] = Turns(Limits(at_once=1, agency_at_once=1, waiting=3, agency_waiting=2), 1)
     for number in range(3):
         turns.arrive("police", number)
     with pytest.raises(RateLimited) as own:
@@ -140,7 +140,7 @@ def test_what_is_too_much_is_turned_away_with_a_time() -> None:
 @settings(max_examples=150, deadline=None)
 def test_no_bound_is_passed_and_nobody_waits_who_could_be_in_work(limits: Limits, moves: list[tuple[str, int]]) -> None:
     """T-POL-5: whatever comes, ends and gives up in whatever order; every question comes to its end exactly once."""
-    turns: Turns[int] = Turns(limits)
+    turns: Turns[int] = Turns(limits, limits.at_once)
     working: list[tuple[str, int]] = []
     waiting: dict[int, str] = {}
     turned_away, ended, gave_up, arrived = 0, 0, 0, 0
@@ -162,7 +162,7 @@ def test_no_bound_is_passed_and_nobody_waits_who_could_be_in_work(limits: Limits
         elif move == "end" and working:
             ended += 1
             agency, _ = working.pop(pick % len(working))
-            working += [(waiting.pop(came), came) for came in turns.leave(agency)]
+            working += [(waiting.pop(came), came) for came in turns.leave(agency, limits.at_once)]
         elif move == "give up" and waiting:
             gave_up += 1
             ticket = sorted(waiting)[pick % len(waiting)]
@@ -194,10 +194,10 @@ def test_a_question_comes_into_work_when_another_ends() -> None:
         room, order = Room(ONE, 5.0, 0.0), []
 
         async def ask(name: str) -> None:
-            leave = await room.enter("police", 10.0)
+            place = await room.enter("police", 10.0)
             order.append(name)
             await asyncio.sleep(0)
-            leave()
+            place.leave()
 
         await asyncio.gather(*(ask(name) for name in ("first", "second", "third")))
         return order, room.at_work, room.waiting
@@ -213,12 +213,12 @@ def test_nobody_waits_longer_than_could_still_be_answered(longest_s: float, rema
 
     async def body() -> tuple[int, float]:
         room = Room(ONE, longest_s, 1.0)
-        leave = await room.enter("police", 10.0)
+        place = await room.enter("police", 10.0)
         began = asyncio.get_running_loop().time()
         with pytest.raises(RateLimited):
             await room.enter("housing", remaining_s)
         waited_s = asyncio.get_running_loop().time() - began
-        leave()
+        place.leave()
         return room.waiting + room.at_work, waited_s
 
     left, waited_s = asyncio.run(body())
@@ -233,16 +233,87 @@ def test_whoever_hangs_up_while_waiting_leaves_no_place_taken(same_moment: bool)
 
     async def body() -> tuple[int, int]:
         room = Room(ONE, 5.0, 0.0)
-        leave = await room.enter("police", 10.0)
+        place = await room.enter("police", 10.0)
         waits = asyncio.create_task(room.enter("housing", 10.0))
         await asyncio.sleep(0)
         if same_moment:
-            leave()
+            place.leave()
         waits.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waits
         if not same_moment:
-            leave()
+            place.leave()
         return room.at_work, room.waiting
 
     assert (0, 0) == asyncio.run(body())
+
+
+def test_who_could_only_wait_in_vain_is_turned_away_at_once() -> None:
+    """T-POL-5: when a turn is known to take a while, a question whose turn would come too late does not wait for it."""
+
+    async def body() -> tuple[float, int]:
+        loop = asyncio.get_running_loop()
+        room = Room(Limits(at_once=2, agency_at_once=2, waiting=9, agency_waiting=9), 0.2, 0.0)
+        places = [await room.enter("police", 10.0) for _ in range(2)]
+        for _ in range(8):
+            # One ends every 50 ms, and another begins.
+            await asyncio.sleep(0.05)
+            places.pop(0).leave()
+            places.append(await room.enter("police", 10.0))
+        waits = [asyncio.create_task(room.enter("police", 10.0)) for _ in range(9)]
+        began = loop.time()
+        turned_away, _ = await asyncio.wait(waits, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+        seconds = loop.time() - began
+        count = sum(isinstance(one.exception(), RateLimited) for one in turned_away)
+        for one in waits:
+            one.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        return seconds, count
+
+    seconds, count = asyncio.run(body())
+
+    assert seconds < 0.05
+    assert 3 <= count <= 8
+
+
+def test_fewer_may_be_in_work_when_they_are_late() -> None:
+    """T-POL-5: a machine that cannot carry so many is given fewer, and more again when it can."""
+
+    async def body() -> list[int]:
+        room = Room(Limits(at_once=64, agency_at_once=32, waiting=0, agency_waiting=0), 0.1, 0.02)
+        sizes = [room.size]
+        late = [await room.enter("police", 10.0) for _ in range(8)]
+        await asyncio.sleep(room.late_s * 1.5)
+        for place in late:
+            place.heard(4, 2)
+            place.leave()
+        sizes.append(room.size)
+        for _ in range(20):
+            good = [await room.enter("police", 10.0) for _ in range(room.size // 2)]
+            for place in good:
+                place.heard(4, 2)
+            await asyncio.sleep(room.late_s * 1.5)
+            for place in good:
+                place.leave()
+        return [*sizes, room.size]
+
+    first, after_late, after_good = asyncio.run(body())
+
+    assert (16, 8) == (first, after_late)
+    assert after_good > after_late
+
+
+def test_one_agency_that_hangs_does_not_make_a_question_late() -> None:
+    """T-NET-2: half of the agencies are heard in time; the one that is not says nothing about this machine."""
+
+    async def body() -> int:
+        room = Room(Limits(at_once=64, agency_at_once=32, waiting=0, agency_waiting=0), 0.1, 0.02)
+        place = await room.enter("police", 10.0)
+        for so_far in range(8):
+            place.heard(8, so_far)
+        await asyncio.sleep(0.03)
+        place.heard(8, 8)
+        place.leave()
+        return room.size
+
+    assert 16 == asyncio.run(body())
