@@ -33,6 +33,8 @@ MADE_WHEN_RUN: Final = frozenset(
         "directory.json",
         "police.bundle.json",
         "request.json",
+        "link-prior.json",
+        "link-prior.draft.json",
         "police.sqlite",
         "social_care.sqlite",
         "tenancy.csv",

@@ -52,7 +52,8 @@ def test_a_node_of_a_running_federation_is_well(living: worlds.World) -> None:
     assert {"ok"} == {row["state"] for row in found["checks"]}
     assert [
         *("settings", "own database", "directory", "keys", "certificate", "broker", "steward", "clock", "rules"),
-        *("own ledger", "broker's ledger", "records", "write refused", "slow query", "index", "sign-in"),
+        *("own ledger", "broker's ledger", "records", "write refused", "slow query", "index", "weights"),
+        "sign-in",
     ] == [row["name"] for row in found["checks"]]
 
 
@@ -157,6 +158,10 @@ def misspelt(home: Path, place: Place) -> None:
     (home / "node.toml").write_text('agenci = "social-care"\n' + (home / "node.toml").read_text())
 
 
+def spoilt_weights(home: Path, place: Place) -> None:
+    (home / "link-prior.json").write_text("{}")
+
+
 def open_to_all(home: Path, place: Place) -> None:
     (home / "sealing.key").chmod(0o644)
 
@@ -182,6 +187,7 @@ ILL: Final[dict[str, tuple[Callable[[Path, Place], None], str, str, str]]] = {
         "Stop and call the operator",
     ),
     "a directory that ran out": (run_out, "directory", "has run out", "Fetch it again"),
+    "weights that do not add up": (spoilt_weights, "weights", "does not hold weights", "accord-node linkage refit"),
     "a clock that is behind": (from_the_future, "clock", "at least 120 minutes behind", "time server"),
 }
 
