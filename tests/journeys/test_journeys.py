@@ -38,6 +38,7 @@ from agency_node import asking
 from agency_node.cli import people as typed
 from deploy.demo import county
 from tests.world import stack as worlds
+from tests.world.database_servers import DatabaseServer
 from tests.world.state_servers import on_server
 
 HERE: Final = Path(__file__).parent
@@ -71,15 +72,16 @@ class Stage:
     world: worlds.World
 
 
-ON_A_SERVER: Final = ("family_known_anywhere", "family_of_three", "withdrawn")
-"""Stories that are told once more with the state of every party on a PostgreSQL server."""
+TOLD_ON_A_SERVER: Final = ("family_known_anywhere", "family_of_three", "withdrawn")
+"""Stories that are told once more with the state of these on a PostgreSQL server:"""
+ON_A_SERVER: Final = ("broker", "steward", "police", "social-care")
 _SERVER: Final = pytest.mark.needs("postgres", "initdb")
 ON_FILES: Final = pytest.mark.parametrize("stage", ["sqlite"], indirect=True, scope="module")
 EVERYWHERE: Final = pytest.mark.parametrize(
     ("stage", "name"),
     [
         *(pytest.param("sqlite", name, id=name) for name in STORIES),
-        *(pytest.param("postgresql", name, id=f"{name} on a server", marks=_SERVER) for name in ON_A_SERVER),
+        *(pytest.param("postgresql", name, id=f"{name} on a server", marks=_SERVER) for name in TOLD_ON_A_SERVER),
     ],
     indirect=["stage"],
     scope="module",
@@ -91,7 +93,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     states: dict[str, Path] = {}
     if request.param == "postgresql":
         server = request.getfixturevalue("state_server")
-        states = on_server(server, tmp_path_factory.mktemp("addresses"), ["broker", "steward", *AGENCIES])
+        states = on_server(server, tmp_path_factory.mktemp("addresses"), ON_A_SERVER)
     records: dict[str, list[county.Held]] = {agency: [] for agency in AGENCIES}
     for story in STORIES.values():
         for agency, rows in story.get("facts", {}).items():
@@ -361,3 +363,76 @@ def _index_meta(world: worlds.World, agency: str, column: str, value: str) -> st
         found: str = connection.execute(f"SELECT {column} FROM index_meta").fetchone()[0]  # noqa: S608 # a fixed name
         connection.execute(f"UPDATE index_meta SET {column} = ?", (value,))  # noqa: S608 # a fixed name
     return found
+
+
+# -- State on a server ------------------------------------------------------------------------------------------------
+
+ON_ONE_SERVER: Final = pytest.mark.parametrize(
+    "stage", [pytest.param("postgresql", marks=_SERVER)], indirect=True, scope="module"
+)
+HEALS_S: Final = 20.0
+
+
+async def _told_of_mark(world: worlds.World) -> dict[str, str]:
+    """What the police say of somebody whom they know; or the reason why nothing is said."""
+    story = STORIES["family_of_three"]
+    ask = {**story["ask"], "about": ["mark"]}
+    try:
+        outcome = await _first(world, Told(story), ask, story["people"])
+    except Problem as problem:
+        return {"error": problem.reason}
+    return {one.agency: one.answers[0].answer if one.answers else one.delivery for one in outcome.agencies}
+
+
+async def _until_told(world: worlds.World) -> list[dict[str, str]]:
+    """Ask till they say yes, and give all that was said."""
+    said = [await _told_of_mark(world)]
+    async with asyncio.timeout(HEALS_S):
+        while said[-1] != {"police": "YES"}:
+            await asyncio.sleep(0.2)
+            said.append(await _told_of_mark(world))
+    return said
+
+
+@ON_ONE_SERVER
+def test_a_node_without_its_database_is_not_reached_and_heals(stage: Stage, state_server: DatabaseServer) -> None:
+    """T-OPS-1, T-LNK-3: what it could not record it does not say, and *no* is not what it says instead."""
+    name = stage.world.states["police"].name.partition(".")[0]
+    stage.runner.run(_until_told(stage.world))
+    state_server.run(
+        f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608 # our own name
+    )
+    try:
+        away = [stage.runner.run(_told_of_mark(stage.world)) for _ in range(2)]
+    finally:
+        state_server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    healing = stage.runner.run(_until_told(stage.world))
+
+    assert [{"police": "NOT_REACHED"}] * 2 == away
+    assert "NO" not in {said.get("police") for said in healing}
+
+
+@pytest.mark.prove
+@ON_ONE_SERVER
+def test_everybody_heals_when_the_server_has_restarted(stage: Stage, state_server: DatabaseServer) -> None:
+    """T-OPS-1, T-AUD-2: it is ended at once, as by a crash; every ledger holds what was acknowledged, and goes on."""
+    world = stage.world
+    stage.runner.run(_until_told(world))
+    before = {agency: world.node_records(agency) for agency in AGENCIES} | {"broker": world.broker_records()}
+    state_server.stop()
+    away = stage.runner.run(_told_of_mark(world))
+    state_server.start()
+
+    started = time.monotonic()
+    healing = stage.runner.run(_until_told(world))
+    healed_s = time.monotonic() - started
+
+    after = {agency: world.node_records(agency) for agency in AGENCIES} | {"broker": world.broker_records()}
+    lost = sum(before[party] != after[party][: len(before[party])] for party in before)
+    false_no = sum(said.get("police") == "NO" for said in (away, *healing))
+    print(f"T-OPS-1 engine=postgresql parties=4 healed_s={healed_s:.1f} ledgers_changed={lost} false_no={false_no}")
+    assert {"error"} == set(away)
+    assert (0, 0) == (lost, false_no)
+    assert len(before["police"]) < len(after["police"])
