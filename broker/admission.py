@@ -203,7 +203,8 @@ class Room:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         wait_s = max(0.0, min(self._longest_s, remaining_s - self._needed_s))
-        most_before = wait_s / self._turn_s - 1 if self._turn_s else math.inf
+        # Turns do not come evenly: half of the time must do, lest many wait in vain.
+        most_before = wait_s / 2 / self._turn_s - 1 if self._turn_s else math.inf
         at_once, gave_way = self._turns.arrive(agency, turn, most_before)
         if gave_way is not None:
             gave_way.set_result(False)

@@ -370,7 +370,8 @@ class _Started:
         """Broker and steward; where they listen."""
         (self.home / "broker" / "broker.toml").write_text(
             f'federation = "{self.name}"\nlisten = "localhost:0"\n'
-            f"node_deadline_ms = {DEADLINE_MS}\nask_deadline_ms = {DEADLINE_MS + 1_000}\nagency_at_once = 64\n",
+            f"node_deadline_ms = {DEADLINE_MS}\nask_deadline_ms = {DEADLINE_MS + 1_000}\n"
+            "agency_at_once = 64\nquestions_at_least = 64\n",
             "utf-8",
         )
         (self.home / "steward" / "steward.toml").write_text(f'federation = "{self.name}"\nlisten = "localhost:0"\n')

@@ -253,7 +253,7 @@ def test_who_could_only_wait_in_vain_is_turned_away_at_once() -> None:
 
     async def body() -> tuple[float, int]:
         loop = asyncio.get_running_loop()
-        room = Room(Limits(at_once=2, agency_at_once=2, waiting=9, agency_waiting=9), 0.2, 0.0)
+        room = Room(Limits(at_once=2, agency_at_once=2, waiting=9, agency_waiting=9), 0.4, 0.0)
         places = [await room.enter("police", 10.0) for _ in range(2)]
         for _ in range(8):
             # One ends every 50 ms, and another begins.
