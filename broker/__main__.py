@@ -262,6 +262,8 @@ async def running(
     )
     keys_pb2_grpc.add_KeyServiceServicer_to_server(key_server, server)
     health = HealthServicer()
+    # It would say SERVING of itself before anybody looked.
+    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import grpc
 from cryptography import x509
@@ -29,7 +29,10 @@ from broker.__main__ import engine_of, load_policy
 from broker.directory import DirectoryFile
 from broker.engines import Evaluation
 from broker.settings import BrokerSettings, load
-from broker.store import open_for_reading, probe
+from broker.store import Place, open_for_reading, probe
+
+if TYPE_CHECKING:
+    from broker.store.postgresql import Found
 
 PEER_S: Final = 3.0
 """Longest wait for the broker itself, seconds."""
@@ -142,6 +145,8 @@ def examine(settings: BrokerSettings, now_ns: int) -> tuple[Row, ...]:
     if settings.policy_engine == "opa":
         done.look("policy engine", lambda: (_engine(settings, file()), True))
     database = done.look("database", lambda: _database(settings))
+    if settings.database_url_file is not None:
+        done.look("replicas", lambda: (_replicas(database()), True))
     done.look("ledger", lambda: _ledger(database(), file().current()))
     done.look("serving", lambda: (_serving(settings, file().current()), True))
     return tuple(done.rows)
@@ -229,14 +234,60 @@ def _engine(settings: BrokerSettings, file: DirectoryFile) -> str:
     return f"{found.engine} at {settings.opa_url} decides by revision {found.revision[:12]}"
 
 
-def _database(settings: BrokerSettings) -> tuple[str, Path]:
+def _database(settings: BrokerSettings) -> tuple[str, Place]:
+    if settings.database_url_file is not None:
+        return _server(settings.database_url_file), settings.place
     if not settings.database.exists():
         raise Unwell("it is not there yet", "Start the broker, which makes it: accord-broker serve.")
     probe(settings.database)
-    return f"{settings.database.name} can be written", settings.database
+    return f"SQLite, {settings.database.name} can be written", settings.place
 
 
-def _ledger(database: Path, directory: Directory) -> tuple[str, bool]:
+def _server(url_file: Path) -> str:
+    """A server that keeps what it acknowledges, and an account that can add to the ledger and no more."""
+    found = _looked(url_file)
+    settings = ", ".join(f"{name}={value}" for name, value in found.durable.items())
+    if found.careless:
+        raise Unwell(
+            f"{found.name} would lose what it acknowledged: {settings}",
+            f"Set in the server's configuration: {', '.join(f'{name} = on' for name in found.careless)}.",
+        )
+    if found.lacking:
+        raise Unwell(
+            f"the account of database_url_file has too few rights in {found.name}: {', '.join(found.lacking)}",
+            "Run: accord-broker database prepare.",
+        )
+    return f"PostgreSQL {found.server}, {found.name}, {settings}; the account may add to the ledger, not change it"
+
+
+def _looked(url_file: Path) -> "Found":
+    # Its driver is installed only where it is wanted.
+    from broker.store import postgresql
+
+    return postgresql.look(url_file)
+
+
+def _replicas(place: Place) -> str:
+    """Who writes in a database that several brokers may share."""
+    if isinstance(place, Path):
+        return "a file has one broker"
+    found = _looked(place.url_file)
+    standing = f"{found.waiting} {'stands' if found.waiting == 1 else 'stand'} by"
+    return f"{'one broker writes' if found.written else 'no broker writes now'}, {standing}"
+
+
+def _stands_by(settings: BrokerSettings) -> bool:
+    """Whether a broker of this machine waits while another writes; it does not listen then."""
+    if settings.database_url_file is None:
+        return False
+    try:
+        found = _looked(settings.database_url_file)
+    except Problem:
+        return False
+    return found.written and found.waiting_here > 0
+
+
+def _ledger(database: Place, directory: Directory) -> tuple[str, bool]:
     store = open_for_reading(database)
     try:
         report = fsck.verify(
@@ -280,6 +331,8 @@ def _serving(settings: BrokerSettings, directory: Directory) -> str:
             f"If it ran out: {RENEW}",
         ) from None
     except OSError as error:
+        if _stands_by(settings):
+            return f"stands by: another broker writes, and this one does not listen at {settings.listen} meanwhile"
         raise NotServing(f"nobody answers at {settings.listen}", "Start the broker: accord-broker serve.") from error
     credentials = grpc.ssl_channel_credentials(
         keys.read(settings.ca), keys.read_private(settings.tls_key), keys.read(settings.tls_certificate)

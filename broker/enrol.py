@@ -98,6 +98,7 @@ def init(
     now_ns: int,
     epoch: str = "1",
     listen: str = "127.0.0.1:7443",
+    database_url_file: Path | None = None,
 ) -> Founded:
     """Found a federation: the offline authority, and the broker's keys and settings.
 
@@ -109,6 +110,8 @@ def init(
         now_ns: The time, nanoseconds since 1970.
         epoch: First linkage epoch.
         listen: Where the broker listens, host:port.
+        database_url_file: File with the address of a PostgreSQL database for state and ledger; a SQLite file in `home`
+            when None.
 
     Raises:
         EnrolmentRefused: The folders are one inside the other, or a name is not of the right form.
@@ -164,7 +167,7 @@ def init(
             "ledger.key": keys.pem(ledger),
             "policy.key": keys.pem(policy),
             "key-server.seed": seed,
-            "broker.toml": _settings(federation, listen).encode(),
+            "broker.toml": _settings(federation, listen, database_url_file).encode(),
         },
     )
     return Founded(signing.key_id(federation_public), home / "broker.toml")
@@ -521,12 +524,13 @@ def _folder(out: Path) -> None:
         raise keys.BadFile(f"cannot make {out}: {error.strerror}") from error
 
 
-def _settings(federation: str, listen: str) -> str:
+def _settings(federation: str, listen: str, database_url_file: Path | None) -> str:
+    database = "" if database_url_file is None else f"database_url_file = {json.dumps(str(database_url_file))}\n"
     return f"""# Settings of the broker. Every name, with units and bounds, is described in broker/settings.py.
 # An environment variable ACCORD_<NAME> wins over a line here. Secrets are named by path only.
 federation = "{federation}"
 listen = "{listen}"
-"""
+{database}"""
 
 
 def _authority_certificate(federation: str, key: ec.EllipticCurvePrivateKey, now_ns: int) -> x509.Certificate:

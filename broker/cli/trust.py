@@ -20,6 +20,10 @@ def init(
     federation: Annotated[str, typer.Option(help="Name of the federation, for example midshire.")],
     host: Annotated[list[str] | None, typer.Option(help="A host name at which nodes find the broker.")] = None,
     listen: Annotated[str, typer.Option(help="Where the broker listens, host:port.")] = "127.0.0.1:7443",
+    database_url_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the address of a PostgreSQL database for state and ledger, in place of SQLite."),
+    ] = None,
 ) -> None:
     """Found a federation: the offline authority, and the broker's keys and settings."""
     from broker import enrol as office
@@ -31,10 +35,13 @@ def init(
         hosts=host or ["localhost"],
         now_ns=time.time_ns(),
         listen=listen,
+        database_url_file=None if database_url_file is None else database_url_file.absolute(),
     )
     out.print(f"The broker's keys and settings are in {home}.")
     out.print(f"The federation's key and certificate authority are in {authority}: keep that folder offline.")
     out.print(f"The federation key's identifier, to be read out to each member: {founded.federation_key_id}")
+    if database_url_file is not None:
+        out.print("Before the first start, have the tables made: accord-broker database prepare.")
 
 
 @app.command()

@@ -56,6 +56,8 @@ VERIFY_S: Final = 600
 IDLE_S: Final = 12
 """After how long without a statement the server ends the session that writes, in seconds: a broker that is frozen must
 not keep the others from writing. One that runs is asked for its health more often than that."""
+WRITER: Final = "accord-broker writer"
+"""What the sessions of brokers that write, or stand by to, call themselves to the server's administrator."""
 LOCK: Final = 0x6163636F726462
 """Number of the lock of the one that writes: "accordb"."""
 
@@ -204,7 +206,7 @@ class Seat:
         """A connection that holds the lock: the engine has no other."""
         connection, self._waiting = self._waiting, None
         if connection is None:
-            connection = dial(self._address, "writer", {"idle_session_timeout": f"{IDLE_S}s"})
+            connection = dial(self._address, WRITER, {"idle_session_timeout": f"{IDLE_S}s"})
         try:
             _refuse_forgetful(connection)
             held = connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() == (True,)
@@ -283,7 +285,7 @@ def count_on_server(url_file: Path) -> Engine:
     """
     address = read_address(url_file)
     lately = {"synchronous_commit": "off", "statement_timeout": f"{READ_S}s"}
-    return _engine(_resting(lambda: dial(address, "counts", lately, READ_S)), pool_size=1, max_overflow=0)
+    return _engine(_resting(lambda: dial(address, "accord-broker counts", lately, READ_S)), pool_size=1, max_overflow=0)
 
 
 def prepare(owner_file: Path, url_file: Path) -> str:
@@ -335,7 +337,7 @@ def owning(owner_file: Path) -> Engine:
     """
     owner = read_address(owner_file)
     limits = {"statement_timeout": f"{VERIFY_S}s", "idle_in_transaction_session_timeout": "0"}
-    return _engine(lambda: dial(owner, "owner", limits, VERIFY_S + 2.0), pool_size=1, max_overflow=0)
+    return _engine(lambda: dial(owner, "accord-broker owner", limits, VERIFY_S + 2.0), pool_size=1, max_overflow=0)
 
 
 # -- Connections ------------------------------------------------------------------------------------------------------
@@ -367,7 +369,7 @@ def dial(address: Address, who: str, more: Mapping[str, str] | None = None, sile
         keepalives_interval=2,
         keepalives_count=3,
         client_encoding="utf8",
-        application_name=f"accord-broker {who}",
+        application_name=who,
         options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
     )
     if silence_s:
@@ -379,7 +381,7 @@ def _reader(address: Address, statement_s: int, *, isolation: str) -> Engine:
     limits = {"default_transaction_read_only": "on", "statement_timeout": f"{statement_s}s"}
     if isolation != "AUTOCOMMIT":
         limits["idle_in_transaction_session_timeout"] = "0"
-    creator = _resting(lambda: dial(address, "reader", limits, statement_s + 1.0))
+    creator = _resting(lambda: dial(address, "accord-broker reader", limits, statement_s + 1.0))
     return _engine(creator, pool_size=4, max_overflow=4, isolation_level=isolation)
 
 
@@ -494,6 +496,68 @@ def _refuse_forgetful(connection: Bounded) -> None:
                 f"the server would lose what it acknowledged: its {name} is {row[0] if row else 'not known'}",
                 f"Set {name} = on in the server's configuration.",
             )
+
+
+# -- Looking ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a server says of itself, of the serving account, and of who writes.
+
+    Attributes:
+        name: What may be shown of where it is.
+        server: Its version.
+        durable: What it says of each setting of DURABLE.
+        careless: Those of them that would lose what it acknowledged.
+        lacking: Tables with which the account may not do what it needs.
+        written: Whether a broker writes now.
+        waiting: How many brokers stand by.
+        waiting_here: How many of them come from where this process comes from.
+    """
+
+    name: str
+    server: str
+    durable: Mapping[str, str]
+    careless: tuple[str, ...]
+    lacking: tuple[str, ...]
+    written: bool
+    waiting: int
+    waiting_here: int
+
+
+_LACKING: Final = text(
+    "SELECT c.relname FROM pg_class c WHERE c.relname IN :all AND c.relnamespace = 'public'::regnamespace AND NOT ("
+    "has_table_privilege(c.oid, 'SELECT') AND (c.relname NOT IN :ledger OR has_table_privilege(c.oid, 'INSERT')))"
+    " ORDER BY c.relname"
+).bindparams(bindparam("all", tuple(RIGHTS), expanding=True), bindparam("ledger", LEDGER, expanding=True))
+_WRITERS: Final = text(
+    "SELECT count(*) FILTER (WHERE held), count(*) FILTER (WHERE NOT held), "
+    "count(*) FILTER (WHERE NOT held AND client_addr IS NOT DISTINCT FROM inet_client_addr()) "
+    "FROM (SELECT client_addr, pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted) AS held "
+    "FROM pg_stat_activity WHERE datname = current_database() AND application_name = :writer) AS sessions"
+)
+
+
+def look(url_file: Path) -> Found:
+    """Look at a server without disturbing who writes.
+
+    Raises:
+        StoreUnusable: As `open_server`, but for durability, which is told.
+    """
+    store = open_server(url_file)
+    try:
+        with store.reader.connect() as connection:
+            server = str(connection.exec_driver_sql("SHOW server_version").scalar_one()).split()[0]
+            durable = {name: str(connection.exec_driver_sql(f"SHOW {name}").scalar_one()) for name in DURABLE}
+            lacking = tuple(connection.execute(_LACKING).scalars())
+            held, waiting, here = connection.execute(_WRITERS, {"writer": WRITER}).one()
+    except DBAPIError as error:
+        raise StoreUnusable(told(error.orig)) from error
+    finally:
+        store.close()
+    careless = tuple(name for name, value in durable.items() if value not in DURABLE[name])
+    return Found(store.name, server, durable, careless, lacking, bool(held), waiting, here)
 
 
 # -- Errors -----------------------------------------------------------------------------------------------------------

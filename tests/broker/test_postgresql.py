@@ -13,6 +13,8 @@ from psycopg import errors, sql
 from sqlalchemy import Connection, insert, text
 
 from accord.reasons import Problem
+from broker import enrol as office
+from broker.cli import database as command
 from broker.sequencer import Appended, Batch, Writer, record
 from broker.settings import BadSettings, load
 from broker.stages import LedgerUnavailable
@@ -244,6 +246,38 @@ def test_preparing_again_changes_nothing(databases: BrokerDatabases) -> None:
     store.close()
 
     assert (NEWEST, 2) == (found, writer.head.size)
+
+
+def test_a_federation_is_founded_on_a_server_from_the_start(
+    databases: BrokerDatabases, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an administrator runs: init names the address, `database prepare` makes the tables, and the store opens."""
+    name = databases.bare()
+    address = databases.address(name, SERVING)
+    office.init(
+        tmp_path / "broker",
+        tmp_path / "authority",
+        federation="midshire",
+        hosts=["localhost"],
+        now_ns=NOW_NS,
+        database_url_file=address,
+    )
+    place = load(tmp_path / "broker" / "broker.toml").place
+    command.prepare(tmp_path / "broker", databases.address(name, OWNER))
+    open_store(place).close()
+
+    assert place == Server(address)
+    assert f"version {NEWEST}" in capsys.readouterr().out
+
+
+def test_doctor_names_what_an_account_lacks(databases: BrokerDatabases) -> None:
+    """A right that somebody took away is told with the table and the cure."""
+    place = databases.fresh()
+    with connect(databases, place, OWNER) as owner:
+        owner.execute(f"REVOKE INSERT ON ledger_note FROM {SERVING}")
+    found = servers.look(place.url_file)
+
+    assert ((), ("ledger_note",), False, 0) == (found.careless, found.lacking, found.written, found.waiting)
 
 
 def test_tables_are_not_brought_up_to_date_under_a_broker_that_writes(databases: BrokerDatabases) -> None:

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from agency_node.channel import Identity, dial
 from broker import __main__ as broker
-from broker import fsck, policy
+from broker import doctor, fsck, policy
 from broker.settings import BrokerSettings, load
 from broker.store import Server, open_for_reading, tree
 from tests.world import trust
@@ -105,12 +105,14 @@ def test_the_one_that_stands_by_takes_over(tmp_path: Path, databases: BrokerData
     shown = identity(home)
     both = f"{first.listen},{second.listen}"
 
-    async def inside() -> tuple[str, str, str]:
+    async def inside() -> tuple[str, str, str, dict[str, str]]:
         async with started(first) as superseded:
             await until(first.listen, shown)
             async with started(second):
                 await asyncio.sleep(1.0)
                 before = await serving(second.listen, shown)
+                rows = await asyncio.to_thread(doctor.examine, second, time.time_ns())
+                assert {"ok"} == {str(row.state) for row in rows}, rows
                 # As when the network between the first broker and its database breaks.
                 databases.server.run(
                     "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -120,9 +122,33 @@ def test_the_one_that_stands_by_takes_over(tmp_path: Path, databases: BrokerData
                 await until(second.listen, shown)
                 await asyncio.wait_for(superseded.wait(), PATIENCE_S)
                 await until(first.listen, shown, "UNAVAILABLE")
-                return before, await serving(second.listen, shown), await serving(both, shown)
+                told = {row.name: row.found for row in rows}
+                return before, await serving(second.listen, shown), await serving(both, shown), told
 
-    assert ("UNAVAILABLE", "SERVING", "SERVING") == asyncio.run(inside())
+    before, after, either, told = asyncio.run(inside())
+
+    assert ("UNAVAILABLE", "SERVING", "SERVING") == (before, after, either)
+    assert "one broker writes, 1 stands by" == told["replicas"]
+    assert told["serving"].startswith("stands by: another broker writes")
+    assert "synchronous_commit=on, fsync=on, full_page_writes=on" in told["database"]
+
+
+def test_a_broker_outlives_a_restart_of_its_database(tmp_path: Path, databases: BrokerDatabases) -> None:
+    """T-AUD-1, T-OPS-4: it says that it cannot serve while the server is away, and serves again by itself."""
+    home = tmp_path / "homes"
+    _, (told,) = found(home, databases.fresh(), 1)
+    shown = identity(home)
+
+    async def inside() -> bool:
+        async with started(told) as superseded:
+            await until(told.listen, shown)
+            databases.server.stop()
+            await until(told.listen, shown, "NOT_SERVING")
+            await asyncio.to_thread(databases.server.start)
+            await until(told.listen, shown)
+            return superseded.is_set()
+
+    assert not asyncio.run(inside())
 
 
 @pytest.mark.prove
