@@ -22,9 +22,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import islice
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from accord.identity import (
     FAMILIES,
@@ -43,6 +43,7 @@ from agency_node.scoring import Statistics
 from agency_node.store import index as rows
 from agency_node.store import reading, writing
 from agency_node.store.index import Indexed, Opened, Token
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import index_meta, index_record, index_token
 from agency_node.survey import Figures, Survey, keyed
 
@@ -554,7 +555,7 @@ class TokenIndex:
             fresh_for_s: Oldest full pass that counts, in seconds.
         """
         with reading(self._engine) as connection:
-            rows = connection.execute(_STATES).all()
+            rows = [_State(*row) for row in _STATES.rows(connection)]
         if not rows:
             return IndexState(Cause.MISSING)
         for cause, named in _NARROWING:
@@ -575,11 +576,15 @@ class TokenIndex:
         Args:
             tags: 12 bytes each, as an envelope carries them.
         """
-        with reading(self._engine) as connection:
-            rows = connection.execute(_HITS.where(index_token.c.tag.in_(tags)).order_by(index_token.c.record_id)).all()
         found: dict[bytes, list[Hit]] = defaultdict(list)
-        for row in rows:
-            found[row.tag].append(Hit(row.record_id, row.person_id, FAMILIES[row.family].id, row.token))
+        wanted = iter(dict.fromkeys(tags))
+        with reading(self._engine) as connection:
+            while some := list(islice(wanted, _TAGS_AT_ONCE)):
+                # One tag stands for those that the last portion lacks: to look for it twice finds it once.
+                some += some[:1] * (_TAGS_AT_ONCE - len(some))
+                named = {f"tag_{number}": one for number, one in enumerate(some)}
+                for one, record_id, family, token, person_id in _NAMED.rows(connection, **named):
+                    found[one].append(Hit(record_id, person_id, FAMILIES[family].id, token))
         return {one: tuple(hits) for one, hits in found.items()}
 
     def tokens_of(self, person_id: str) -> tuple[tuple[str, bytes], ...]:
@@ -597,18 +602,31 @@ class TokenIndex:
             BadStatistics: What is stored cannot be read.
         """
         with reading(self._engine) as connection:
-            newest = connection.execute(_NEWEST).first()
+            newest = _NEWEST.first(connection)
             if newest is None:
                 return None
-            if self._read is None or self._read[0] != (newest.id, newest.built_at_ns):
+            index_id, built_at_ns, hash_key = newest
+            if self._read is None or self._read[0] != (index_id, built_at_ns):
                 written = connection.execute(
-                    select(index_meta.c.statistics).where(index_meta.c.id == newest.id)
+                    select(index_meta.c.statistics).where(index_meta.c.id == index_id)
                 ).scalar_one()
-                self._read = ((newest.id, newest.built_at_ns), Statistics.from_json(written), newest.hash_key)
+                self._read = ((index_id, built_at_ns), Statistics.from_json(written), hash_key)
             return self._read[1], self._read[2]
 
 
-_STATES: Final = select(*(column for column in index_meta.c if column.name not in {"statistics", "hash_key"}))
+class _State(NamedTuple):
+    """What a question asks of an index."""
+
+    epoch: str
+    normaliser: str
+    families: str
+    key_servers: str
+    state: str
+    people: int
+    built_at_ns: int | None
+
+
+_STATES: Final = Prepared(lambda _: select(*(index_meta.c[name] for name in _State._fields)))
 _NARROWING: Final = (
     (Cause.OTHER_EPOCH, "epoch"),
     (Cause.OTHER_KEY_SERVERS, "key_servers"),
@@ -623,9 +641,18 @@ _HITS: Final = (
     .join(index_meta, index_meta.c.id == index_record.c.index_id)
     .where(index_meta.c.state == "complete")
 )
-_NEWEST: Final = (
-    select(index_meta.c.id, index_meta.c.built_at_ns, index_meta.c.hash_key)
-    .where(index_meta.c.state == "complete")
-    .order_by(index_meta.c.built_at_ns.desc())
-    .limit(1)
+_TAGS_AT_ONCE: Final = 64
+"""Tags that one statement looks for; about as many as one person's slot has."""
+_NAMED: Final = Prepared(
+    lambda _: _HITS.where(
+        index_token.c.tag.in_([bindparam(f"tag_{number}") for number in range(_TAGS_AT_ONCE)])
+    ).order_by(index_token.c.record_id)
+)
+_NEWEST: Final = Prepared(
+    lambda _: (
+        select(index_meta.c.id, index_meta.c.built_at_ns, index_meta.c.hash_key)
+        .where(index_meta.c.state == "complete")
+        .order_by(index_meta.c.built_at_ns.desc())
+        .limit(1)
+    )
 )

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Executable, bindparam, insert, select, update
 
 from accord import checkpoint as notes
 from accord import merkle
@@ -27,9 +27,33 @@ from accord.canonical import Json, encode, rfc3339
 from accord.checkpoint import Checkpoint
 from accord.reasons import Problem
 from agency_node.store import reading, upsert, writing
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import node_entry, node_head, node_tile
 
 SALT_BYTES: Final = merkle.SALT_BYTES
+
+_HEAD: Final = Prepared(lambda _: select(node_head.c.size, node_head.c.root))
+_MOVE: Final = Prepared(
+    lambda _: (
+        update(node_head)
+        .where(node_head.c.size == bindparam("from_size"), node_head.c.root == bindparam("from_root"))
+        .values(size=bindparam("to_size"), root=bindparam("to_root"))
+    )
+)
+_ENTRY: Final = Prepared(lambda _: insert(node_entry))
+_READ_TILE: Final = Prepared(
+    lambda _: select(node_tile.c.hashes).where(
+        node_tile.c.level == bindparam("at_level"), node_tile.c.idx == bindparam("at_idx")
+    )
+)
+
+
+def _put_tile(connection: Connection) -> Executable:
+    tile = upsert(connection, node_tile)
+    return tile.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": tile.excluded.hashes})
+
+
+_TILE: Final = Prepared(_put_tile)
 
 
 class Kind(StrEnum):
@@ -202,26 +226,22 @@ def append(
         for index, entry, salt, body, record in zip(positions, entries, salts, bodies, records, strict=True)
         for query_id in [record.fields.get("query_id")]
     ]
-    connection.execute(insert(node_entry), rows)
+    for row in rows:
+        _ENTRY.run(connection, **row)
     for (level, index), hashes in changed.items():
-        tile = upsert(connection, node_tile).values(level=level, idx=index, hashes=hashes)
-        connection.execute(tile.on_conflict_do_update(index_elements=["level", "idx"], set_={"hashes": hashes}))
+        _TILE.run(connection, level=level, idx=index, hashes=hashes)
     new = {"size": size + len(records), "root": new_root}
     if size == 0:
         connection.execute(insert(node_head).values(id=1, **new))
-    else:
-        moved = connection.execute(
-            update(node_head).where(node_head.c.size == size, node_head.c.root == root).values(**new)
-        )
-        if moved.rowcount != 1:
-            raise BadLedger("the head moved while records were being added")
+    elif _MOVE.run(connection, from_size=size, from_root=root, to_size=new["size"], to_root=new["root"]) != 1:
+        raise BadLedger("the head moved while records were being added")
     return positions
 
 
 def head(connection: Connection) -> tuple[int, bytes]:
     """Size and root of the tree as this transaction sees it."""
-    row = connection.execute(select(node_head.c.size, node_head.c.root)).first()
-    return (0, merkle.EMPTY_ROOT) if row is None else (row.size, row.root)
+    row = _HEAD.first(connection)
+    return (0, merkle.EMPTY_ROOT) if row is None else (row[0], row[1])
 
 
 def checkpoint(engine: Engine, origin: str, private: Ed25519PrivateKey) -> str:
@@ -341,9 +361,7 @@ def _made_of(entry: object, salt: object, body: object) -> bool:
 
 def _tiles(connection: Connection) -> merkle.TileReader:
     def read(level: int, index: int) -> bytes:
-        found: bytes | None = connection.execute(
-            select(node_tile.c.hashes).where(node_tile.c.level == level, node_tile.c.idx == index)
-        ).scalar()
-        return b"" if found is None else found
+        found = _READ_TILE.first(connection, at_level=level, at_idx=index)
+        return b"" if found is None else bytes(found[0])
 
     return read

@@ -19,7 +19,7 @@ from hmac import compare_digest
 from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from accord import checkpoint as notes
 from accord import merkle
@@ -28,9 +28,26 @@ from accord.checkpoint import BadCheckpoint, Checkpoint
 from accord.reasons import Problem
 from agency_node.ledger import Kind, Record, append
 from agency_node.store import reading, writing
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import witness_head
 
 _NS: Final = 1_000_000_000
+_NEWEST: Final = Prepared(
+    lambda _: select(witness_head.c.size, witness_head.c.root, witness_head.c.note).where(
+        witness_head.c.origin == bindparam("of_origin")
+    )
+)
+_MOVE: Final = Prepared(
+    lambda _: (
+        update(witness_head)
+        .where(
+            witness_head.c.origin == bindparam("of_origin"),
+            witness_head.c.size == bindparam("from_size"),
+            witness_head.c.root == bindparam("from_root"),
+        )
+        .values(size=bindparam("to_size"), root=bindparam("to_root"), note=bindparam("to_note"))
+    )
+)
 
 
 class HeadInconsistent(Problem):
@@ -199,8 +216,8 @@ async def same_history(
 
 def newest(connection: Connection, origin: str) -> Seen | None:
     """The highest head accepted of this ledger, or None when none was ever seen."""
-    row = connection.execute(select(witness_head).where(witness_head.c.origin == origin)).first()
-    return None if row is None else Seen(row.size, row.root, row.note)
+    row = _NEWEST.first(connection, of_origin=origin)
+    return None if row is None else Seen(*row)
 
 
 def seen(engine: Engine, origin: str) -> Seen | None:
@@ -224,21 +241,21 @@ def _compare(stored: Seen | None, offered: Checkpoint, proof: Sequence[bytes], f
 
 
 def _replace(connection: Connection, stored: Seen | None, offered: Checkpoint, note: str) -> None:
-    new = {"size": offered.size, "root": offered.root, "note": note}
     if stored is None:
-        connection.execute(insert(witness_head).values(origin=offered.origin, **new))
+        row = {"origin": offered.origin, "size": offered.size, "root": offered.root, "note": note}
+        connection.execute(insert(witness_head).values(**row))
         return
     # Compare-and-set in the statement too, so that it does not rest on the transaction's lock alone.
-    changed = connection.execute(
-        update(witness_head)
-        .where(
-            witness_head.c.origin == offered.origin,
-            witness_head.c.size == stored.size,
-            witness_head.c.root == stored.root,
-        )
-        .values(**new)
+    moved = _MOVE.run(
+        connection,
+        of_origin=offered.origin,
+        from_size=stored.size,
+        from_root=stored.root,
+        to_size=offered.size,
+        to_root=offered.root,
+        to_note=note,
     )
-    if changed.rowcount != 1:
+    if moved != 1:
         raise HeadOutOfStep(stored.size)
 
 

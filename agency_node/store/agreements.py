@@ -64,6 +64,8 @@ def withdraw(connection: Connection, record_id: str, at_ns: int, evidence: bytes
 
 def withdrawn_among(connection: Connection, record_ids: Sequence[str]) -> frozenset[str]:
     """Those of the agreements that were withdrawn."""
+    if not record_ids:
+        return frozenset()
     found = connection.execute(select(withdrawn.c.record_id).where(withdrawn.c.record_id.in_(record_ids)))
     return frozenset(found.scalars())
 

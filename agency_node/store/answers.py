@@ -12,15 +12,28 @@ The row is written in the transaction of the ledger entry that records the answe
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from accord.canonical import decode, encode
 from accord.reasons import Problem
 from agency_node.store.agreements import withdrawn_among
 from agency_node.store.database import upsert
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import answered, restored
+
+_OF_WARRANT: Final = Prepared(
+    lambda _: select(answered.c.agency, answered.c.query_id).where(answered.c.jti == bindparam("of_jti"))
+)
+_OF_QUESTION: Final = Prepared(
+    lambda _: select(answered.c.statement_digest, answered.c.answer, answered.c.agreements).where(
+        answered.c.agency == bindparam("of_agency"), answered.c.query_id == bindparam("of_query")
+    )
+)
+_KEEP: Final = Prepared(lambda _: insert(answered))
+_FORGET: Final = Prepared(lambda _: delete(answered).where(answered.c.expires_at_ns < bindparam("before_ns")))
+_RESTORED: Final = Prepared(lambda _: select(restored.c.at_ns))
 
 
 class WarrantReplayed(Problem):
@@ -78,21 +91,18 @@ def recall(connection: Connection, jti: str, agency: str, query_id: str, stateme
         QueryIdReused: The question was answered for another statement.
         WarrantReplayed: The warrant was used for another question.
     """
-    used = connection.execute(select(answered.c.agency, answered.c.query_id).where(answered.c.jti == jti)).first()
-    if used is not None and tuple(used) != (agency, query_id):
+    used = _OF_WARRANT.first(connection, of_jti=jti)
+    if used is not None and used != (agency, query_id):
         raise WarrantReplayed("this warrant was used for another question")
-    row = connection.execute(
-        select(answered.c.statement_digest, answered.c.answer, answered.c.agreements).where(
-            answered.c.agency == agency, answered.c.query_id == query_id
-        )
-    ).first()
+    row = _OF_QUESTION.first(connection, of_agency=agency, of_query=query_id)
     if row is None:
         return None
-    if not compare_digest(row.statement_digest, statement_digest):
+    digest, answer, agreements = row
+    if not compare_digest(digest, statement_digest):
         raise QueryIdReused("this question number was answered for another statement")
-    numbers = decode(row.agreements.encode())
+    numbers = decode(agreements.encode())
     rests_on = [item for item in numbers if isinstance(item, str)] if isinstance(numbers, list) else []
-    return Stored(row.answer, withdrawn_among(connection, rests_on))
+    return Stored(answer, withdrawn_among(connection, rests_on))
 
 
 def keep(connection: Connection, given: Given) -> Stored | None:
@@ -109,16 +119,15 @@ def keep(connection: Connection, given: Given) -> Stored | None:
     earlier = recall(connection, given.jti, given.agency, given.query_id, given.statement_digest)
     if earlier is None:
         # Inside `writing` nobody can come between; if somebody did, the UNIQUE constraints fail the transaction.
-        connection.execute(
-            insert(answered).values(
-                jti=given.jti,
-                agency=given.agency,
-                query_id=given.query_id,
-                statement_digest=given.statement_digest,
-                agreements=encode(sorted(given.agreements)).decode(),
-                answer=given.answer,
-                expires_at_ns=given.expires_at_ns,
-            )
+        _KEEP.run(
+            connection,
+            jti=given.jti,
+            agency=given.agency,
+            query_id=given.query_id,
+            statement_digest=given.statement_digest,
+            agreements=encode(sorted(given.agreements)).decode(),
+            answer=given.answer,
+            expires_at_ns=given.expires_at_ns,
         )
     return earlier
 
@@ -129,7 +138,7 @@ def forget_expired(connection: Connection, now_ns: int) -> int:
     Returns:
         How many were removed.
     """
-    return connection.execute(delete(answered).where(answered.c.expires_at_ns < now_ns)).rowcount
+    return _FORGET.run(connection, before_ns=now_ns)
 
 
 def mark_restored(connection: Connection, at_ns: int) -> None:
@@ -142,5 +151,5 @@ def mark_restored(connection: Connection, at_ns: int) -> None:
 
 def warrants_from_ns(connection: Connection) -> int:
     """The time, in nanoseconds since 1970, before which no warrant may have been issued; 0 when never restored."""
-    found: int | None = connection.execute(select(restored.c.at_ns)).scalar()
-    return found or 0
+    found = _RESTORED.first(connection)
+    return 0 if found is None else int(found[0])
