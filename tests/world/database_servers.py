@@ -54,8 +54,16 @@ class DatabaseServer:
 
     def start(self) -> None:
         """Start it again where it was, and wait till it answers."""
-        self.process = _started(self.process.args)  # type: ignore[arg-type]  # the list that it was started with
-        with _patient(self.administrator):
+        command: Sequence[object] = self.process.args  # type: ignore[assignment]  # the list that it was started with
+        self.process = _started(command)
+
+        def reached() -> Any:
+            if self.process.poll() is not None:
+                # Its port may have been lent to somebody meanwhile.
+                self.process = _started(command)
+            return self.administrator()
+
+        with _patient(reached):
             pass
 
     def run(self, *statements: str, database: str = "records") -> list[Any]:
