@@ -145,12 +145,15 @@ class Stack:
     federation: trust.Federation
     processes: Processes
     histories: list[History] = field(default_factory=list)
+    _began: int = 0
 
     def start(self, *names: str, wait: bool = True) -> None:
         """Start programs and wait until each is ready: broker and steward serve, nodes are attached."""
         before = {}
         for name in names:
             before[name] = self._said(name)
+            if name == "broker":
+                self._began = self._log(name).stat().st_size if self._log(name).exists() else 0
             self.processes.start(name, [*WORDS[name], "--home", str(self.home / name)], self._log(name))
         for name in names if wait else ():
             self._wait(name, lambda name=name: self._said(name) > before[name])  # type: ignore[misc]  # bound now
@@ -171,8 +174,9 @@ class Stack:
 
     def _attached(self, agency: str) -> bool:
         """Whether the newest broker has the node's session; asked of the broker's log, which outlives its process."""
-        since_start = self._log("broker").read_bytes().rpartition(b'"event.action": "service_started"')[2]
-        lines = [json.loads(line) for line in since_start.splitlines()[1:] if line.endswith(b"}")]
+        with self._log("broker").open("rb") as log:
+            log.seek(self._began)
+            lines = [json.loads(line) for line in log.read().splitlines() if line.endswith(b"}")]
         told = [one["event.action"] for one in lines if one.get("labels", {}).get("node") == agency]
         return "node_attached" in told and [one for one in told if one.startswith("node_")][-1] != "node_detached"
 
