@@ -264,7 +264,14 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
 
         keeping = asyncio.create_task(
             session.keep(
-                settings.broker, identity, frames.hello, frames.handle, attached, settings.answer_pace_ms / 1_000
+                settings.broker,
+                identity,
+                frames.hello,
+                frames.handle,
+                attached,
+                settings.answer_pace_ms / 1_000,
+                frames.turn_away,
+                settings.questions_waiting,
             )
         )
         holding = asyncio.create_task(_hold_clock(frames))

@@ -33,6 +33,8 @@ from agency_node.store.agreements import Binding, Source, keep_binding, withdraw
 
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
 """Longest bundle that is put together from chunks."""
+RETRY_MS = 500
+"""What the broker is told to wait when there is no room for a question, milliseconds: some dozen questions' time."""
 
 
 @dataclass(slots=True)
@@ -118,6 +120,18 @@ class Frames:
             for one in by_ms:
                 log.warning(Event.CLOCK_STEP, by_ms=one)
             self._stepped.clear()
+
+    async def turn_away(self, frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        """Answer a question with nothing but when to ask again: there is no room for it. Its head counts all the same.
+
+        Raises:
+            HeadOutOfStep: As `handle`.
+        """
+        query_id = _query_id(frame.question)
+        told = await self.handle(node_pb2.AttachResponse(head=frame.question.head))
+        log.warning(Event.QUESTION_REFUSED, query_id=query_id, reason="RATE_LIMITED")
+        alarm = node_pb2.Alarm(reason="RATE_LIMITED", query_id=query_id, retry_ms=RETRY_MS)
+        return [*told, node_pb2.AttachRequest(alarm=alarm)]
 
     async def _question(self, question: node_pb2.Question) -> list[node_pb2.AttachRequest]:
         now_ns = self.now_ns()

@@ -9,6 +9,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import grpc.aio
@@ -20,6 +21,8 @@ from agency_node.events import Event, log
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
+READ_AHEAD: Final = 256
+"""Most frames read and not handled yet; the broker cuts off a node that leaves as many more with it."""
 _RANDOM: Final = random.SystemRandom()
 
 Handle = Callable[[node_pb2.AttachResponse], Awaitable[Sequence[node_pb2.AttachRequest]]]
@@ -32,6 +35,8 @@ async def keep(
     handle: Handle,
     attached: Callable[[bool], None],
     pace_s: float = 0.0,
+    turn_away: Handle | None = None,
+    most_waiting: int = READ_AHEAD,
 ) -> None:
     """Stay attached until cancelled.
 
@@ -45,13 +50,17 @@ async def keep(
             begins from what hello then says.
         attached: Told whenever the stream comes up or goes down.
         pace_s: Replies leave a whole number of such steps after their frame came, seconds; 0 sends them at once.
+        turn_away: Handles a question instead where too many wait before it, or it waited so long that the broker has
+            given it up; where it is left out, every question is handled.
+        most_waiting: How many questions may wait before one that is still handled.
     """
+    work = _Work(handle, turn_away or handle, most_waiting)
     wait_s = FIRST_WAIT_S
     while True:
         try:
             channel = dial(address, identity())
             try:
-                async for _ in _once(channel, hello(), handle, pace_s):
+                async for _ in _once(channel, hello(), work, pace_s):
                     attached(True)
                     wait_s = FIRST_WAIT_S
             finally:
@@ -78,7 +87,36 @@ def held_s(elapsed_s: float, pace_s: float) -> float:
     return max(1, math.ceil(elapsed_s / pace_s)) * pace_s - elapsed_s if pace_s > 0 else 0.0
 
 
-async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle, pace_s: float) -> AsyncIterator[None]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    handle: Handle
+    turn_away: Handle
+    most_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """A frame that waits to be handled.
+
+    Attributes:
+        frame: The frame.
+        at_s: When it came, seconds of the event loop's clock.
+        before: How many questions waited then; 0 unless it is one.
+    """
+
+    frame: node_pb2.AttachResponse
+    at_s: float
+    before: int
+
+    def handler(self, work: _Work, now_s: float) -> Handle:
+        """Who handles it now. A head or a withdrawal always counts; a question only while somebody waits for it."""
+        if self.frame.WhichOneof("frame") != "question":
+            return work.handle
+        in_time = now_s - self.at_s <= self.frame.question.deadline_ms / 1_000
+        return work.handle if in_time and self.before <= work.most_waiting else work.turn_away
+
+
+async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, work: _Work, pace_s: float) -> AsyncIterator[None]:
     up: asyncio.Queue[node_pb2.AttachRequest | None] = asyncio.Queue()
     up.put_nowait(node_pb2.AttachRequest(hello=hello))
 
@@ -93,17 +131,35 @@ async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle
     stream = node_pb2_grpc.NodeSessionServiceStub(channel).Attach(frames())
     loop = asyncio.get_running_loop()
     since = leaving = -math.inf
+    # Read ahead, so that it is known how long a question has waited here; no further than that, so that a node that is
+    # far behind is noticed at the other end.
+    waiting: asyncio.Queue[_Came | None] = asyncio.Queue()
+    room = asyncio.Semaphore(READ_AHEAD)
+    questions = 0
+
+    async def read() -> None:
+        nonlocal questions
+        async for frame in stream:
+            await room.acquire()
+            question = frame.WhichOneof("frame") == "question"
+            waiting.put_nowait(_Came(frame, loop.time(), questions if question else 0))
+            questions += question
+
+    reading = asyncio.create_task(read())
+    reading.add_done_callback(lambda _: waiting.put_nowait(None))
     try:
         # One frame after the other: heads and withdrawals count in the order in which they came. What waits for its
-        # step holds up no other frame.
-        async for frame in stream:
-            came = loop.time()
+        # step holds up no other frame. When the stream is gone, what waits is of no use: the next one begins anew.
+        while (one := await waiting.get()) is not None and not reading.done():
+            room.release()
+            frame, came = one.frame, loop.time()
+            questions -= frame.WhichOneof("frame") == "question"
             yield
             # A frame behind a question is only seen when that has been dealt with, so its own time would tell how long
             # that took; its steps are counted from the question.
             if frame.WhichOneof("frame") == "question" or came >= since + pace_s:
                 since = came
-            replies = await handle(frame)
+            replies = await one.handler(work, came)(frame)
             # Whatever is sent back waits, a countersignature or an alarm as much as the answer: it would tell the same.
             # A timer is late by a fraction of a millisecond that depends on when it was set; the random part drowns
             # that. What came first leaves first.
@@ -111,6 +167,8 @@ async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, handle: Handle
             due = now + held_s(now - since, pace_s) + _RANDOM.uniform(0.0, pace_s / 4)
             leaving = max(due, math.nextafter(leaving, math.inf))
             loop.call_at(leaving, leave, replies)
+        await reading
     finally:
+        reading.cancel()
         up.put_nowait(None)
         stream.cancel()

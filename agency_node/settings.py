@@ -236,6 +236,8 @@ class NodeSettings(_Settings):
             a question's own limit may be shorter.
         answer_pace_ms: Answers leave a whole number of such steps after their question came, so that their timing does
             not tell what was found; milliseconds, 0 to 1,000. Longer than this node usually takes; 0 turns it off.
+        questions_waiting: How many questions may wait for their turn here, 0 to 200; more are not answered, and the
+            broker is told to wait a little.
         staff: The agency's identity provider; absent where nobody asks from this node.
     """
 
@@ -252,6 +254,7 @@ class NodeSettings(_Settings):
     pseudonym_secret: Path = Path("pseudonym.secret")
     max_answer_age_s: int = Field(default=604_800, ge=60, le=2_678_400)
     answer_pace_ms: int = Field(default=100, ge=0, le=1_000)
+    questions_waiting: int = Field(default=64, ge=0, le=200)
     staff: StaffSettings | None = None
 
 

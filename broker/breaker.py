@@ -43,7 +43,7 @@ class Outcome(StrEnum):
     """What came of asking a node.
 
     ANSWERED is a valid answer. FAILED is silence until the deadline, a broken stream or what is no valid answer.
-    NEITHER says nothing of the node: it was too busy and said so, or the question ended before it.
+    NEITHER says nothing of the node: it had no room and said so, or the question ended before it.
     """
 
     ANSWERED = auto()

@@ -22,7 +22,7 @@ from accord.warrant import TooWide, agreement_mark, mint_warrant
 from broker import breaker
 from broker.breaker import Breaker, Leave, Outcome, State
 from broker.events import Event, log
-from broker.sessions import NotAttached, Session, Sessions
+from broker.sessions import NodeBusy, NotAttached, Session, Sessions
 from broker.stages import ANSWERED, NOT_REACHED, Answers, Opened, Reply
 
 DEADLINE_S: Final = 2.0
@@ -72,6 +72,8 @@ class Dispatcher:
         self._deadline_s = deadline_s
         self._failures = failures
         self._breakers: dict[str, Breaker] = {}
+        # Until when a node asked to be left alone, seconds of the event loop's clock.
+        self._resting: dict[str, float] = {}
 
     def passed_over(self) -> int:
         """How many nodes are not asked now, because lately they only failed."""
@@ -128,6 +130,8 @@ class Dispatcher:
         session = self._sessions.find(agency)
         if session is None:
             reply = Reply(agency, NOT_REACHED, cause="not_attached")
+        elif started < self._resting.get(agency, started):
+            reply = Reply(agency, NOT_REACHED, cause="node_busy")
         elif (given := self._leave(session, started)) is Leave.PASS_OVER:
             reply = Reply(agency, NOT_REACHED, cause="breaker_open")
         else:
@@ -143,6 +147,10 @@ class Dispatcher:
                 reply = Reply(agency, NOT_REACHED, cause="deadline")
             except BadAnswer:
                 reply = Reply(agency, NOT_REACHED, cause="bad_answer")
+            except NodeBusy as busy:
+                outcome = Outcome.NEITHER
+                self._resting[agency] = loop.time() + busy.retry_s
+                reply = Reply(agency, NOT_REACHED, cause="node_busy")
             except UnknownAgency:
                 outcome = Outcome.NEITHER
                 reply = Reply(agency, NOT_REACHED, cause="left_directory")

@@ -472,6 +472,9 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
                     # Neither is lost for good, and a stream cut for it would cost the answers on their way up.
                     log.warning(Event.LEDGER_FAILED, reason=problem.reason)
             case "alarm":
+                if frame.alarm.reason == RateLimited.reason:
+                    session.turned_away(frame.alarm.query_id, frame.alarm.retry_ms / 1_000)
+                    return True
                 session.refused(frame.alarm.query_id)
                 if not frame.alarm.query_id:
                     # It may be about a delivery: all of them are sent again with the next welcome.

@@ -15,6 +15,23 @@ from accord.v1 import node_pb2
 
 QUEUE: Final = 256
 """Most frames waiting to go down one stream; a node that falls further behind is cut off and attaches again."""
+LONGEST_REST_S: Final = 5.0
+"""Longest time that a node is left alone at its own word, seconds."""
+
+
+class NodeBusy(Problem):
+    """The node has no room for the question.
+
+    Attributes:
+        retry_s: How long it wants not to be asked, seconds.
+    """
+
+    reason = "RATE_LIMITED"
+
+    def __init__(self, agency: str, retry_s: float) -> None:
+        """Name the agency, and how long."""
+        self.retry_s = retry_s
+        super().__init__(agency)
 
 
 class NotAttached(Problem):
@@ -73,6 +90,12 @@ class Session:
         waiter = self.waiting.pop(query_id, None)
         if waiter is not None and not waiter.done():
             waiter.set_exception(BadAnswer("the node refused the question and raised the alarm"))
+
+    def turned_away(self, query_id: str, retry_s: float) -> None:
+        """The node has no room for this question; whoever waits need not wait longer."""
+        waiter = self.waiting.pop(query_id, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(NodeBusy(self.agency, min(retry_s, LONGEST_REST_S)))
 
     def close(self) -> None:
         """Give up the stream; every question that waits on it learns so."""

@@ -246,3 +246,108 @@ def test_no_value_of_a_failed_statement_is_in_the_message(tmp_path: Path) -> Non
         engine.dispose()
 
     assert "Fenwright" not in str(met.value) + str(met.value.__cause__)
+
+
+# -- More questions than can be answered -------------------------------------------------------------------------------
+
+
+class Flooding(node_pb2_grpc.NodeSessionServiceServicer):
+    """Sends many questions at once and then a head, and keeps what comes back."""
+
+    def __init__(self, count: int, deadline_ms: int) -> None:
+        self.count = count
+        self.deadline_ms = deadline_ms
+        self.replies: list[str] = []
+        self.done = asyncio.Event()
+
+    async def Attach(self, frames: AsyncIterator[node_pb2.AttachRequest], context: Any) -> AsyncIterator[Any]:
+        await anext(aiter(frames))
+        taking = asyncio.create_task(self._take(frames))
+        for number in range(self.count):
+            question = node_pb2.Question(core=str(number).encode(), deadline_ms=self.deadline_ms)
+            yield node_pb2.AttachResponse(question=question)
+        yield node_pb2.AttachResponse(head=node_pb2.Head(checkpoint="a head"))
+        await self.done.wait()
+        taking.cancel()
+
+    async def _take(self, frames: AsyncIterator[node_pb2.AttachRequest]) -> None:
+        async for frame in frames:
+            kind = frame.WhichOneof("frame")
+            self.replies.append({"answered": frame.answered.query_id, "alarm": frame.alarm.query_id}.get(kind, kind))
+            if kind == "cosigned":
+                self.done.set()
+
+
+def flooded(
+    federation: Federation, count: int, *, deadline_ms: int, most_waiting: int, takes_s: float
+) -> tuple[list[str], list[str], list[str]]:
+    """Numbers of the questions that a slow node handled and turned away, and all that it sent back, in order."""
+    handled: list[str] = []
+    turned_away: list[str] = []
+
+    async def handle(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        if frame.WhichOneof("frame") == "head":
+            return [node_pb2.AttachRequest(cosigned=node_pb2.Cosigned(size=1))]
+        # All that waits is read before the first is done.
+        await asyncio.sleep(takes_s)
+        number = frame.question.core.decode()
+        handled.append(number)
+        return [node_pb2.AttachRequest(answered=node_pb2.Answered(query_id=number))]
+
+    async def turn_away(frame: node_pb2.AttachResponse) -> Sequence[node_pb2.AttachRequest]:
+        number = frame.question.core.decode()
+        turned_away.append(number)
+        return [node_pb2.AttachRequest(alarm=node_pb2.Alarm(reason="RATE_LIMITED", query_id=number))]
+
+    async def body() -> list[str]:
+        flooding = Flooding(count, deadline_ms)
+        server = grpc.aio.server()
+        node_pb2_grpc.add_NodeSessionServiceServicer_to_server(flooding, server)
+        channel = federation.broker.channel
+        pair = (channel.key_pem, channel.certificate_pem)
+        credentials = grpc.ssl_server_credentials([pair], federation.ca_pem, require_client_auth=True)
+        port = server.add_secure_port("localhost:0", credentials)
+        await server.start()
+        address = f"localhost:{port}"
+        hello = node_pb2.Hello(agency="police")
+        keeping = asyncio.create_task(
+            session.keep(
+                *(address, lambda: identity(federation), lambda: hello, handle, lambda up: None),
+                turn_away=turn_away,
+                most_waiting=most_waiting,
+            )
+        )
+        try:
+            await asyncio.wait_for(flooding.done.wait(), PATIENCE_S)
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+            await server.stop(0)
+        return flooding.replies
+
+    return handled, turned_away, asyncio.run(body())
+
+
+def test_a_question_before_which_too_many_wait_is_turned_away(federation: Federation) -> None:
+    """T-POL-5: the work of a node is bounded; everything is still dealt with in the order in which it came."""
+    handled, turned_away, replies = flooded(federation, 40, deadline_ms=60_000, most_waiting=5, takes_s=0.02)
+
+    assert (40, True) == (len(handled) + len(turned_away), 6 <= len(handled) < 40)
+    assert [str(number) for number in range(6)] == handled[:6]
+    assert [*map(str, range(40)), "cosigned"] == replies
+
+
+def test_a_question_that_the_broker_has_given_up_is_not_answered_any_more(federation: Federation) -> None:
+    """T-POL-5: work for nobody would make the next ones late too; a head counts however late it is."""
+    handled, turned_away, replies = flooded(federation, 10, deadline_ms=50, most_waiting=200, takes_s=0.03)
+
+    assert "0" == handled[0]
+    assert len(turned_away) >= 5
+    assert "cosigned" == replies[-1]
+
+
+def test_without_bounds_every_question_is_answered_however_late(federation: Federation) -> None:
+    """The control of both: the same flood with room and time for all."""
+    handled, turned_away, _ = flooded(federation, 40, deadline_ms=60_000, most_waiting=200, takes_s=0.002)
+
+    assert (40, []) == (len(handled), turned_away)

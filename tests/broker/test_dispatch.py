@@ -353,6 +353,31 @@ def test_garbage_counts_as_a_failure(federation: trust.Federation) -> None:
     assert (["bad_answer"] * 5 + ["breaker_open"] * 2, 5) == (causes, heard)
 
 
+def test_a_node_without_room_is_left_alone_for_as_long_as_it_says(federation: trust.Federation) -> None:
+    """T-POL-5: it is not reached meanwhile, which no breaker counts; then it is asked again."""
+
+    async def busy(heard: Heard, _: trust.Federation) -> None:
+        heard.session.turned_away(heard.core.query_id, 0.2)
+
+    async def body(dispatcher: Dispatcher, sessions: Sessions, simulated: SimulatedNodes) -> tuple[list[str], int, int]:
+        await simulated.attach(sessions, ["police"])
+
+        async def ask(number: int) -> str:
+            opened = world.opened(federation, ["police"], asker=ASKER, number=number)
+            return (await dispatcher.dispatch(opened, nobody_listens)).replies[0].cause
+
+        causes = [await ask(number) for number in range(1, 10)]
+        passed_over, heard = dispatcher.passed_over(), len(simulated.heard)
+        simulated.behaviours = {}
+        await asyncio.sleep(0.25)
+        return [*causes, await ask(10)], passed_over, heard
+
+    causes, passed_over, heard = run(federation, body, {"police": busy}, deadline_s=2.0)
+
+    assert ["node_busy"] * 9 + [""] == causes
+    assert (0, 1) == (passed_over, heard)
+
+
 def test_a_node_that_is_not_attached_needs_no_breaker(federation: trust.Federation) -> None:
     """It costs nobody any time, and as soon as it attaches it is asked."""
 

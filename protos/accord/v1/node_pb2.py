@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from accord.v1 import common_pb2 as accord_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61\x63\x63ord/v1/node.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\"\x84\x01\n\x05Hello\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x02 \x01(\t\x12\x11\n\thead_size\x18\x03 \x01(\x04\x12\x11\n\thead_root\x18\x04 \x01(\x0c\x12\x19\n\x11\x64irectory_version\x18\x05 \x01(\x04\x12\x11\n\thead_note\x18\x06 \x01(\t\"3\n\x08\x41nswered\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x15\n\rsigned_answer\x18\x02 \x01(\x0c\"-\n\x08\x43osigned\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\")\n\x05\x41larm\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\"\xb0\x01\n\rAttachRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.accord.v1.HelloH\x00\x12\'\n\x08\x61nswered\x18\x02 \x01(\x0b\x32\x13.accord.v1.AnsweredH\x00\x12\'\n\x08\x63osigned\x18\x03 \x01(\x0b\x32\x13.accord.v1.CosignedH\x00\x12!\n\x05\x61larm\x18\x04 \x01(\x0b\x32\x10.accord.v1.AlarmH\x00\x42\x07\n\x05\x66rame\"\xd5\x01\n\x08Question\x12\x0f\n\x07warrant\x18\x01 \x01(\t\x12\x0c\n\x04\x63ore\x18\x02 \x01(\x0c\x12\x1a\n\x12\x62roker_part_sha256\x18\x03 \x01(\x0c\x12\x14\n\x0cnode_digests\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12!\n\x04part\x18\x07 \x01(\x0b\x32\x13.accord.v1.NodePart\x12\x1d\n\x04head\x18\x08 \x01(\x0b\x32\x0f.accord.v1.Head\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\r\"B\n\x04Head\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63onsistency\x18\x02 \x03(\x0c\x12\x11\n\tfrom_size\x18\x03 \x01(\x04\"O\n\x0b\x42undleChunk\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05total\x18\x03 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\x0c\"d\n\x12\x41greementWithdrawn\x12%\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x11.accord.v1.Signed\x12\'\n\treceipted\x18\x02 \x01(\x0b\x32\x14.accord.v1.Receipted\"7\n\x12\x41greementDelivered\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"\xf5\x01\n\x0e\x41ttachResponse\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x13.accord.v1.QuestionH\x00\x12(\n\x06\x62undle\x18\x02 \x01(\x0b\x32\x16.accord.v1.BundleChunkH\x00\x12\x32\n\twithdrawn\x18\x03 \x01(\x0b\x32\x1d.accord.v1.AgreementWithdrawnH\x00\x12\x32\n\tdelivered\x18\x04 \x01(\x0b\x32\x1d.accord.v1.AgreementDeliveredH\x00\x12\x1f\n\x04head\x18\x05 \x01(\x0b\x32\x0f.accord.v1.HeadH\x00\x42\x07\n\x05\x66rame2W\n\x12NodeSessionService\x12\x41\n\x06\x41ttach\x12\x18.accord.v1.AttachRequest\x1a\x19.accord.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61\x63\x63ord/v1/node.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\"\x84\x01\n\x05Hello\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x17\n\x0fpolicy_revision\x18\x02 \x01(\t\x12\x11\n\thead_size\x18\x03 \x01(\x04\x12\x11\n\thead_root\x18\x04 \x01(\x0c\x12\x19\n\x11\x64irectory_version\x18\x05 \x01(\x04\x12\x11\n\thead_note\x18\x06 \x01(\t\"3\n\x08\x41nswered\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x15\n\rsigned_answer\x18\x02 \x01(\x0c\"-\n\x08\x43osigned\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x13\n\x0b\x63osignature\x18\x02 \x01(\t\";\n\x05\x41larm\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x10\n\x08retry_ms\x18\x03 \x01(\r\"\xb0\x01\n\rAttachRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.accord.v1.HelloH\x00\x12\'\n\x08\x61nswered\x18\x02 \x01(\x0b\x32\x13.accord.v1.AnsweredH\x00\x12\'\n\x08\x63osigned\x18\x03 \x01(\x0b\x32\x13.accord.v1.CosignedH\x00\x12!\n\x05\x61larm\x18\x04 \x01(\x0b\x32\x10.accord.v1.AlarmH\x00\x42\x07\n\x05\x66rame\"\xd5\x01\n\x08Question\x12\x0f\n\x07warrant\x18\x01 \x01(\t\x12\x0c\n\x04\x63ore\x18\x02 \x01(\x0c\x12\x1a\n\x12\x62roker_part_sha256\x18\x03 \x01(\x0c\x12\x14\n\x0cnode_digests\x18\x04 \x03(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12!\n\x04part\x18\x07 \x01(\x0b\x32\x13.accord.v1.NodePart\x12\x1d\n\x04head\x18\x08 \x01(\x0b\x32\x0f.accord.v1.Head\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\r\"B\n\x04Head\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x13\n\x0b\x63onsistency\x18\x02 \x03(\x0c\x12\x11\n\tfrom_size\x18\x03 \x01(\x04\"O\n\x0b\x42undleChunk\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05total\x18\x03 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\x0c\"d\n\x12\x41greementWithdrawn\x12%\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x11.accord.v1.Signed\x12\'\n\treceipted\x18\x02 \x01(\x0b\x32\x14.accord.v1.Receipted\"7\n\x12\x41greementDelivered\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\"\xf5\x01\n\x0e\x41ttachResponse\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x13.accord.v1.QuestionH\x00\x12(\n\x06\x62undle\x18\x02 \x01(\x0b\x32\x16.accord.v1.BundleChunkH\x00\x12\x32\n\twithdrawn\x18\x03 \x01(\x0b\x32\x1d.accord.v1.AgreementWithdrawnH\x00\x12\x32\n\tdelivered\x18\x04 \x01(\x0b\x32\x1d.accord.v1.AgreementDeliveredH\x00\x12\x1f\n\x04head\x18\x05 \x01(\x0b\x32\x0f.accord.v1.HeadH\x00\x42\x07\n\x05\x66rame2W\n\x12NodeSessionService\x12\x41\n\x06\x41ttach\x12\x18.accord.v1.AttachRequest\x1a\x19.accord.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,21 +39,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COSIGNED']._serialized_start=247
   _globals['_COSIGNED']._serialized_end=292
   _globals['_ALARM']._serialized_start=294
-  _globals['_ALARM']._serialized_end=335
-  _globals['_ATTACHREQUEST']._serialized_start=338
-  _globals['_ATTACHREQUEST']._serialized_end=514
-  _globals['_QUESTION']._serialized_start=517
-  _globals['_QUESTION']._serialized_end=730
-  _globals['_HEAD']._serialized_start=732
-  _globals['_HEAD']._serialized_end=798
-  _globals['_BUNDLECHUNK']._serialized_start=800
-  _globals['_BUNDLECHUNK']._serialized_end=879
-  _globals['_AGREEMENTWITHDRAWN']._serialized_start=881
-  _globals['_AGREEMENTWITHDRAWN']._serialized_end=981
-  _globals['_AGREEMENTDELIVERED']._serialized_start=983
-  _globals['_AGREEMENTDELIVERED']._serialized_end=1038
-  _globals['_ATTACHRESPONSE']._serialized_start=1041
-  _globals['_ATTACHRESPONSE']._serialized_end=1286
-  _globals['_NODESESSIONSERVICE']._serialized_start=1288
-  _globals['_NODESESSIONSERVICE']._serialized_end=1375
+  _globals['_ALARM']._serialized_end=353
+  _globals['_ATTACHREQUEST']._serialized_start=356
+  _globals['_ATTACHREQUEST']._serialized_end=532
+  _globals['_QUESTION']._serialized_start=535
+  _globals['_QUESTION']._serialized_end=748
+  _globals['_HEAD']._serialized_start=750
+  _globals['_HEAD']._serialized_end=816
+  _globals['_BUNDLECHUNK']._serialized_start=818
+  _globals['_BUNDLECHUNK']._serialized_end=897
+  _globals['_AGREEMENTWITHDRAWN']._serialized_start=899
+  _globals['_AGREEMENTWITHDRAWN']._serialized_end=999
+  _globals['_AGREEMENTDELIVERED']._serialized_start=1001
+  _globals['_AGREEMENTDELIVERED']._serialized_end=1056
+  _globals['_ATTACHRESPONSE']._serialized_start=1059
+  _globals['_ATTACHRESPONSE']._serialized_end=1304
+  _globals['_NODESESSIONSERVICE']._serialized_start=1306
+  _globals['_NODESESSIONSERVICE']._serialized_end=1393
 # @@protoc_insertion_point(module_scope)

@@ -123,19 +123,23 @@ class Alarm(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     QUERY_ID_FIELD_NUMBER: _builtins.int
+    RETRY_MS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """A code of the closed list in accord.reasons, for example CHECKPOINT_INCONSISTENT."""
     query_id: _builtins.str
     """The question it arose on; empty when none."""
+    retry_ms: _builtins.int
+    """How long to wait before asking again, in milliseconds, when the reason is RATE_LIMITED."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         query_id: _builtins.str = ...,
+        retry_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id", "reason", b"reason", "retry_ms", b"retry_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
