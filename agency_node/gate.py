@@ -1,26 +1,28 @@
 """What every call passes before anything of ours runs, and every failure on its way out.
 
-    certificate -> Peer -> allow list -> deadline -> message -> servicer -> Problem -> status
+    certificate -> Peer -> allow list -> deadline -> room -> message -> servicer -> Problem -> status
 
 Of the processes here only the steward listens, and it serves single calls only.
 
 A `Problem` becomes its gRPC status with `ErrorInfo{reason, domain}` (and the
-field it names, if any); anything else becomes INTERNAL without text, because
+field it names, if any, and how long to wait); anything else becomes INTERNAL without text, because
 the text of a KeyError or of an SQL error may hold what must not leave. Bytes are
 read as a message here and not by the library, which would answer malformed ones
 with UNKNOWN and the text of its exception.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2, status_pb2
@@ -29,6 +31,17 @@ from grpc_status import rpc_status
 from accord.directory import BadCertificate, Directory, UnknownAgency, speaker
 from accord.reasons import DOMAIN, REASONS, Problem
 from agency_node.events import Event, log
+
+BULKHEAD: Final = 128
+"""Most calls that one member may have under way: the flood of one must not drown the others."""
+COME_AGAIN_S: Final = 1.0
+"""What whoever is turned away is told to wait, seconds."""
+
+
+class RateLimited(Problem):
+    """The member has too many calls under way."""
+
+    reason = "RATE_LIMITED"
 
 
 class NotAllowed(Problem):
@@ -123,7 +136,8 @@ def read_message(data: bytes, parse: Callable[[bytes], Message]) -> Message:
 def status_of(error: BaseException) -> status_pb2.Status:
     """The status that a failure becomes.
 
-    Only the reason code's own texts cross the wire, and the name of a field where the problem has one.
+    Only the reason code's own texts cross the wire, and the name of a field where the problem has one. Whoever is
+    turned away for want of room is told how long to wait (`google.rpc.RetryInfo`, https://google.aip.dev/193).
     """
     reason = error.reason if isinstance(error, Problem) and error.reason in REASONS else "INTERNAL"
     entry = REASONS[reason]
@@ -131,9 +145,18 @@ def status_of(error: BaseException) -> status_pb2.Status:
     field = getattr(error, "field", "")
     if isinstance(error, Problem) and field:
         metadata["field"] = str(field)
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
-    return status_pb2.Status(code=entry.status, message=entry.title, details=[detail])
+    details = [_packed(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))]
+    if isinstance(error, RateLimited):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(COME_AGAIN_S * 1000))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=entry.status, message=entry.title, details=details)
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
@@ -148,6 +171,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         """
         self._directory = directory
         self._allow = allow
+        self._under_way: Counter[str] = Counter()
 
     async def intercept_service(
         self,
@@ -163,21 +187,34 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         guarded = self._unary(method, handler.unary_unary, handler.request_deserializer)
         return handler._replace(unary_unary=guarded, request_deserializer=None)
 
-    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    @contextlib.contextmanager
+    def _admitted(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[None]:
+        peer = self._admit(method, context)
+        member = f"{peer.role}/{peer.agency}"
+        if self._under_way[member] >= BULKHEAD:
+            raise RateLimited("this member has too many calls under way")
+        self._under_way[member] += 1
+        try:
+            yield
+        finally:
+            self._under_way[member] -= 1
+
+    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
         service = method.split("/")[1]
         peer = peer_of(context, self._directory())
         if peer.role not in self._allow.get(service, frozenset()):
             raise NotAllowed(f"{peer.role} may not call {service}")
         if context.time_remaining() is None:
             raise DeadlineMissing("the call has no deadline")
+        return peer
 
     def _unary(
         self, method: str, behaviour: Callable[..., Awaitable[Any]], parse: Callable[[bytes], Message]
     ) -> Callable[..., Awaitable[Any]]:
         async def guarded(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                return await behaviour(read_message(data, parse), context)
+                with self._admitted(method, context):
+                    return await behaviour(read_message(data, parse), context)
             except Exception as error:  # noqa: BLE001  # the one place where everything unknown loses its text
                 await self._abort(method, context, error)
 

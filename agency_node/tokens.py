@@ -23,7 +23,7 @@ from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, padded_size, subje
 from accord.reasons import Problem
 from accord.v1 import keys_pb2
 from agency_node.blinding import Blinder, Here
-from agency_node.channel import Remote, call
+from agency_node.channel import Remote, call, once_more
 
 ASK: Final = keys_pb2.KEY_USE_ASK
 INDEX: Final = keys_pb2.KEY_USE_INDEX
@@ -249,10 +249,15 @@ async def _call(round_: _Round, batches: Sequence[_Batch]) -> list[_Batch]:
         kept, elements = await round_.blinder.blind(batch.inputs, batch.size)
         blinded.append(kept)
         request.batches.add(family=batch.family, blinded=elements)
-    left = round_.until - asyncio.get_running_loop().time()
-    if left <= 0:
-        raise Remote("NODE_UNREACHABLE")
-    response = await call(round_.server.Evaluate(request, timeout=left))
+
+    async def evaluate() -> keys_pb2.EvaluateResponse:
+        left = round_.until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise Remote("NODE_UNREACHABLE")
+        return await call(round_.server.Evaluate(request, timeout=left))
+
+    # A server without room has counted nothing, so trying again costs no allowance.
+    response = await once_more(evaluate)
     if [output.family for output in response.outputs] != [batch.family for batch in batches]:
         raise BadProof("a key server answered for other families than it was asked")
     made = []

@@ -65,7 +65,8 @@ def dial(federation: Federation, agency: str, address: str) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, shown)
 
 
-def test_one_agencys_flood_leaves_room_for_the_others(federation: Federation) -> None:
+@pytest.mark.parametrize("side", ["broker", "steward"])
+def test_one_agencys_flood_leaves_room_for_the_others(federation: Federation, side: str) -> None:
     """T-NET-2: it is told to come back later; another agency's call goes through, and so does its own afterwards."""
 
     async def body(waits: Waits, address: str) -> tuple[list[Any], int, int]:
@@ -81,8 +82,12 @@ def test_one_agencys_flood_leaves_room_for_the_others(federation: Federation) ->
             await asyncio.gather(*calls, other)
             return [refused.result(), other.result(), await _check(flood)], most, waits.inside
 
-    gate = Gate(lambda: federation.directory, {HEALTH: frozenset({"agency"})}, frozenset())
-    codes, most, after = asyncio.run(served(federation, gate, body))
+    allow = {HEALTH: frozenset({"agency"})}
+    gates = {
+        "broker": Gate(lambda: federation.directory, allow, frozenset()),
+        "steward": steward_gate.Gate(lambda: federation.directory, allow),
+    }
+    codes, most, after = asyncio.run(served(federation, gates[side], body))
 
     assert [grpc.StatusCode.RESOURCE_EXHAUSTED, None, None] == codes
     assert (BULKHEAD + 1, BULKHEAD + 2) == (most, after)
