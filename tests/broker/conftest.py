@@ -16,10 +16,12 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerDataba
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres", "initdb"))])
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """An empty place for state and ledger: a file, or a prepared database."""
     if request.param == "sqlite":
-        path: Place = request.getfixturevalue("tmp_path") / "broker.db"
-        return path
+        yield request.getfixturevalue("tmp_path") / "broker.db"
+        return
     running: BrokerDatabases = request.getfixturevalue("databases")
-    return running.fresh()
+    database = running.lent()
+    yield database
+    running.give_back(database)

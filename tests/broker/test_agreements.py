@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,7 +11,7 @@ from accord import receipt
 from accord.agreement import EXPIRED, GIVEN, WITHDRAWN
 from accord.canonical import decode_object, sha256
 from broker.agreements import AgreementExists, AgreementUnknown
-from broker.store import tree
+from broker.store import Place, tree
 from tests.world.ledger import (
     LEDGER_PUBLIC,
     NOW_NS,
@@ -36,12 +35,12 @@ DAY_NS = 86_400 * 10**9
 
 
 def with_books(
-    path: Path, body: Callable[[Books], Awaitable[Result]], now_ns: Callable[[], int] = lambda: NOW_NS
+    place: Place, body: Callable[[Books], Awaitable[Result]], now_ns: Callable[[], int] = lambda: NOW_NS
 ) -> Result:
     """Run `body` with a ledger opened as the broker opens it."""
 
     async def inside() -> Result:
-        books = await open_books(path / "broker.db", now_ns)
+        books = await open_books(place, now_ns)
         try:
             return await body(books)
         finally:
@@ -61,7 +60,7 @@ async def withdraw(books: Books, record_id: str) -> object:
     return await books.agreements.withdraw(HOUSING, made, signed)
 
 
-def test_recording_gives_a_receipt_for_the_agreements_digest(tmp_path: Path) -> None:
+def test_recording_gives_a_receipt_for_the_agreements_digest(place: Place) -> None:
     """T-CON-4: a node checks that the very bytes that were signed at capture are in the ledger."""
 
     async def body(books: Books) -> tuple[bytes, str, bytes]:
@@ -70,14 +69,14 @@ def test_recording_gives_a_receipt_for_the_agreements_digest(tmp_path: Path) -> 
         receipted = await books.agreements.record(WORKER, made, signed, ())
         return receipted.record, receipted.receipt, signed.statement
 
-    record, text, statement = with_books(tmp_path, body)
+    record, text, statement = with_books(place, body)
     receipt.check(text, record, ORIGIN, LEDGER_PUBLIC)
     found = decode_object(record)
 
     assert ("AGREEMENT_GIVEN", sha256(statement).hex(), GIVEN) == (found["kind"], found["agreement"], found["state"])
 
 
-def test_the_same_agreement_again_is_recorded_once(tmp_path: Path) -> None:
+def test_the_same_agreement_again_is_recorded_once(place: Place) -> None:
     """A retry after a lost reply gets the same record, and a current receipt for it."""
 
     async def body(books: Books) -> tuple[bytes, bytes, int]:
@@ -88,12 +87,12 @@ def test_the_same_agreement_again_is_recorded_once(tmp_path: Path) -> None:
         receipt.check(again.receipt, again.record, ORIGIN, LEDGER_PUBLIC)
         return first.record, again.record, books.sequencer.head.size - before
 
-    first, again, added = with_books(tmp_path, body)
+    first, again, added = with_books(place, body)
 
     assert (first, 0) == (again, added)
 
 
-def test_a_number_belongs_to_one_agreement(tmp_path: Path) -> None:
+def test_a_number_belongs_to_one_agreement(place: Place) -> None:
     """The number on a family's receipt names one agreement for ever."""
 
     async def body(books: Books) -> None:
@@ -103,7 +102,7 @@ def test_a_number_belongs_to_one_agreement(tmp_path: Path) -> None:
         with pytest.raises(AgreementExists):
             await books.agreements.record(WORKER, other, signed_agreement(other), ())
 
-    with_books(tmp_path, body)
+    with_books(place, body)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_a_number_belongs_to_one_agreement(tmp_path: Path) -> None:
     ],
 )
 def test_an_agreement_is_found_by_tag_by_those_in_its_scope(
-    tmp_path: Path, user: object, tags: tuple[bytes, ...], found: int
+    place: Place, user: object, tags: tuple[bytes, ...], found: int
 ) -> None:
     """T-PRV-1: an agency outside the scope does not learn that an agreement exists."""
 
@@ -126,10 +125,10 @@ def test_an_agreement_is_found_by_tag_by_those_in_its_scope(
         await give(books)
         return len(await books.agreements.find(user, tags))  # type: ignore[arg-type]  # parametrised
 
-    assert found == with_books(tmp_path, body)
+    assert found == with_books(place, body)
 
 
-def test_a_found_agreement_comes_with_its_state_and_a_receipt(tmp_path: Path) -> None:
+def test_a_found_agreement_comes_with_its_state_and_a_receipt(place: Place) -> None:
     """State is what the records say now: given, withdrawn, or run out."""
     clock = [NOW_NS]
 
@@ -146,10 +145,10 @@ def test_a_found_agreement_comes_with_its_state_and_a_receipt(tmp_path: Path) ->
                 states.append(state)
         return states
 
-    assert [GIVEN, WITHDRAWN, EXPIRED, WITHDRAWN] == with_books(tmp_path, body, lambda: clock[0])
+    assert [GIVEN, WITHDRAWN, EXPIRED, WITHDRAWN] == with_books(place, body, lambda: clock[0])
 
 
-def test_a_withdrawal_is_recorded_once_whoever_takes_it(tmp_path: Path) -> None:
+def test_a_withdrawal_is_recorded_once_whoever_takes_it(place: Place) -> None:
     """T-CON-1: one call, from any agency; repeated, it keeps its first place in the ledger."""
 
     async def body(books: Books) -> tuple[object, object, int]:
@@ -160,22 +159,22 @@ def test_a_withdrawal_is_recorded_once_whoever_takes_it(tmp_path: Path) -> None:
             entries = tree.entries(connection, 0, 100)
         return first.record, again.record, sum(one.kind == "AGREEMENT_WITHDRAWN" for one in entries)
 
-    first, again, count = with_books(tmp_path, body)
+    first, again, count = with_books(place, body)
 
     assert (first, 1) == (again, count)
 
 
-def test_an_unknown_agreement_cannot_be_withdrawn(tmp_path: Path) -> None:
+def test_an_unknown_agreement_cannot_be_withdrawn(place: Place) -> None:
     """The person at the desk hears that the number is wrong, and does not go home believing it is done."""
 
     async def body(books: Books) -> None:
         with pytest.raises(AgreementUnknown):
             await withdraw(books, uuid())
 
-    with_books(tmp_path, body)
+    with_books(place, body)
 
 
-def test_nodes_that_attach_are_told_every_withdrawal_that_still_matters(tmp_path: Path) -> None:
+def test_nodes_that_attach_are_told_every_withdrawal_that_still_matters(place: Place) -> None:
     """T-CON-2: in order, with the signature of the node that took it and a receipt; none that has run out anyway."""
 
     async def body(books: Books) -> tuple[list[str], list[str]]:
@@ -189,12 +188,12 @@ def test_nodes_that_attach_are_told_every_withdrawal_that_still_matters(tmp_path
             receipt.check(receipted.receipt, receipted.record, ORIGIN, LEDGER_PUBLIC)
         return list(reversed(ended)), [str(decode_object(signed.statement)["record_id"]) for signed, _ in told]
 
-    expected, told = with_books(tmp_path, body)
+    expected, told = with_books(place, body)
 
     assert expected == told
 
 
-def test_a_delivery_waits_until_it_arrived_and_is_then_forgotten(tmp_path: Path) -> None:
+def test_a_delivery_waits_until_it_arrived_and_is_then_forgotten(place: Place) -> None:
     """What is sealed to an agency is sent until it is there, then forgotten; after a withdrawal it never is sent."""
 
     async def body(books: Books) -> list[object]:
@@ -211,19 +210,19 @@ def test_a_delivery_waits_until_it_arrived_and_is_then_forgotten(tmp_path: Path)
         steps.append([record_id for record_id, _ in await books.agreements.pending("police")] == [first])
         return steps
 
-    assert [True, True, [], True] == with_books(tmp_path, body)
+    assert [True, True, [], True] == with_books(place, body)
 
 
-def test_the_scope_is_capturing_asking_and_answering_agencies(tmp_path: Path) -> None:
+def test_the_scope_is_capturing_asking_and_answering_agencies(place: Place) -> None:
     """Withdrawals and deliveries go to these, and to nobody else."""
 
     async def body(books: Books) -> tuple[frozenset[str], frozenset[str]]:
         return await books.agreements.scope(await give(books)), await books.agreements.scope(uuid())
 
-    assert (frozenset({"social-care", "housing", "police"}), frozenset()) == with_books(tmp_path, body)
+    assert (frozenset({"social-care", "housing", "police"}), frozenset()) == with_books(place, body)
 
 
-def test_the_policy_sees_an_agreement_as_the_ledger_left_it(tmp_path: Path) -> None:
+def test_the_policy_sees_an_agreement_as_the_ledger_left_it(place: Place) -> None:
     """The fields are those of the closed policy input, folded from the records."""
 
     async def body(books: Books) -> list[dict[str, object]]:
@@ -233,7 +232,7 @@ def test_the_policy_sees_an_agreement_as_the_ledger_left_it(tmp_path: Path) -> N
         await withdraw(books, record_id)
         return [*before, *books.agreements.for_policy(question)]
 
-    before, after = with_books(tmp_path, body)
+    before, after = with_books(place, body)
 
     assert (GIVEN, None, WITHDRAWN, NOW_NS) == (
         before["state"],
@@ -253,11 +252,11 @@ def test_the_policy_sees_an_agreement_as_the_ledger_left_it(tmp_path: Path) -> N
     )
 
 
-def test_an_agreement_of_somebody_else_is_not_shown_to_the_policy(tmp_path: Path) -> None:
+def test_an_agreement_of_somebody_else_is_not_shown_to_the_policy(place: Place) -> None:
     """T-CON-4: an agreement claimed for a person with whom it shares no tag counts as none."""
 
     async def body(books: Books) -> list[dict[str, object]]:
         record_id = await give(books, tags=(ANNE,))
         return books.agreements.for_policy(asked(tags=(JAMIE,), rely_on=[record_id, uuid()]))
 
-    assert [] == with_books(tmp_path, body)
+    assert [] == with_books(place, body)

@@ -5,7 +5,6 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -36,7 +35,7 @@ from broker.stages import (
     Reply,
     Undecided,
 )
-from broker.store import tree
+from broker.store import Place, tree
 from tests.world.ledger import (
     ASKING_KEY,
     CATALOGUE,
@@ -65,11 +64,11 @@ Result = TypeVar("Result")
 OTHER_REVISION = "99" * 32
 
 
-def with_books(path: Path, body: Callable[[Books], Awaitable[Result]]) -> Result:
+def with_books(place: Place, body: Callable[[Books], Awaitable[Result]]) -> Result:
     """Run `body` with a ledger opened as the broker opens it."""
 
     async def inside() -> Result:
-        books = await open_books(path / "broker.db")
+        books = await open_books(place)
         try:
             return await body(books)
         finally:
@@ -100,7 +99,7 @@ async def withdraw(books: Books, record_id: str) -> None:
     await books.agreements.withdraw(WORKER, made, signed)
 
 
-def test_a_question_leaves_its_records_in_order(tmp_path: Path) -> None:
+def test_a_question_leaves_its_records_in_order(place: Place) -> None:
     """Asked, decided and warranted before anyone hears of it; answered and released after."""
 
     async def body(books: Books) -> tuple[list[str], list[str]]:
@@ -110,13 +109,13 @@ def test_a_question_leaves_its_records_in_order(tmp_path: Path) -> None:
         await books.questions.close_entry(composed(opened, {"police": False}))
         return before, kinds(books, question.statement.core.query_id)
 
-    before, after = with_books(tmp_path, body)
+    before, after = with_books(place, body)
 
     assert ["ASKED", "DECIDED", "WARRANTED"] == before
     assert [*before, "ANSWERED", "NOT_REACHED", "RELEASED"] == after
 
 
-def test_the_release_comes_with_a_receipt_that_holds(tmp_path: Path) -> None:
+def test_the_release_comes_with_a_receipt_that_holds(place: Place) -> None:
     """T-AUD-1: the asker can check, with the ledger's public key alone, that the release is recorded."""
 
     async def body(books: Books) -> tuple[bytes, str]:
@@ -124,7 +123,7 @@ def test_the_release_comes_with_a_receipt_that_holds(tmp_path: Path) -> None:
         released = await books.questions.close_entry(composed(opened))
         return released.record, released.receipt
 
-    record, text = with_books(tmp_path, body)
+    record, text = with_books(place, body)
     receipt.check(text, record, ORIGIN, LEDGER_PUBLIC)
 
     assert "RELEASED" == decode_object(record)["kind"]
@@ -133,7 +132,7 @@ def test_the_release_comes_with_a_receipt_that_holds(tmp_path: Path) -> None:
     ]
 
 
-def test_an_auditor_can_check_the_askers_own_signature(tmp_path: Path) -> None:
+def test_an_auditor_can_check_the_askers_own_signature(place: Place) -> None:
     """The broker cannot have invented the asker: ASKED holds the whole signed statement."""
 
     async def body(books: Books) -> dict[str, object]:
@@ -141,7 +140,7 @@ def test_an_auditor_can_check_the_askers_own_signature(tmp_path: Path) -> None:
         await books.questions.open_entry(permit(question))
         return bodies(books, question.statement.core.query_id)[0]
 
-    found = with_books(tmp_path, body)
+    found = with_books(place, body)
     digests = [unb64url(digest) for digest in found["node_digests"]]
     message = statement.message(encode(found["core"]), sha256(encode(found["broker_part"])), digests)
     signing.verify(signing.public_bytes(ASKING_KEY), statement.LABEL, message, unb64url(found["signature"]))
@@ -152,7 +151,7 @@ def test_an_auditor_can_check_the_askers_own_signature(tmp_path: Path) -> None:
     )
 
 
-def test_a_refusal_is_recorded_with_its_receipt(tmp_path: Path) -> None:
+def test_a_refusal_is_recorded_with_its_receipt(place: Place) -> None:
     """A no of the rules is an answer like any other: recorded, proved, and given back with its reasons."""
 
     async def body(books: Books) -> tuple[list[str], object]:
@@ -161,13 +160,13 @@ def test_a_refusal_is_recorded_with_its_receipt(tmp_path: Path) -> None:
         receipt.check(released.receipt, released.record, ORIGIN, LEDGER_PUBLIC)
         return kinds(books, released.query_id), released
 
-    found, released = with_books(tmp_path, body)
+    found, released = with_books(place, body)
 
     assert ["ASKED", "REFUSED"] == found
     assert [(REFUSED, "AGREEMENT_MISSING")] * 2 == [(row.delivery, row.denials[0].code) for row in released.rows]
 
 
-def test_a_question_without_a_decision_is_recorded_and_costs_nothing(tmp_path: Path) -> None:
+def test_a_question_without_a_decision_is_recorded_and_costs_nothing(place: Place) -> None:
     """T-POL-5: the ledger says what failed and under which rules, and an outage uses up nobody's allowance."""
 
     async def body(books: Books) -> list[dict[str, object]]:
@@ -180,25 +179,25 @@ def test_a_question_without_a_decision_is_recorded_and_costs_nothing(tmp_path: P
         assert before == books.questions.budgets(question)
         return bodies(books, question.statement.core.query_id)
 
-    first, last = with_books(tmp_path, body)
+    first, last = with_books(place, body)
 
     assert ("ASKED", "b" * 64) == (first["kind"], first["policy"])
     assert ("ABANDONED", "POLICY_UNAVAILABLE", "b" * 64) == (last["kind"], last["cause"], last["policy"])
 
 
-def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(tmp_path: Path) -> None:
+def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(place: Place) -> None:
     """T-AUD-3: no warrant without a durable record of it."""
 
     async def body(books: Books) -> tuple[str, object]:
         opened = await books.questions.open_entry(permit(asked()))
         return opened.jti, bodies(books, opened.permit.asked.statement.core.query_id)[2]["jti"]
 
-    chosen, recorded = with_books(tmp_path, body)
+    chosen, recorded = with_books(place, body)
 
     assert chosen == recorded
 
 
-def test_nothing_is_released_when_the_disk_fails(tmp_path: Path) -> None:
+def test_nothing_is_released_when_the_disk_fails(place: Place) -> None:
     """T-AUD-1: a release that cannot be made durable never leaves, and the question ends once the disk is back."""
 
     async def body(books: Books) -> list[str]:
@@ -219,7 +218,7 @@ def test_nothing_is_released_when_the_disk_fails(tmp_path: Path) -> None:
         await books.questions.close_entry(composed(opened))
         return kinds(books, opened.permit.asked.statement.core.query_id)
 
-    assert "RELEASED" == with_books(tmp_path, body)[-1]
+    assert "RELEASED" == with_books(place, body)[-1]
 
 
 class _Permits:
@@ -244,7 +243,7 @@ def test_nobody_is_asked_when_the_ledger_is_down() -> None:
     assert nodes.asked_anyone is False
 
 
-def test_a_question_goes_through_the_whole_pipeline_on_a_real_ledger(tmp_path: Path) -> None:
+def test_a_question_goes_through_the_whole_pipeline_on_a_real_ledger(place: Place) -> None:
     """The ledger implements what the pipeline declares; asked again, the same statement replays the same rows."""
 
     async def body(books: Books) -> tuple[object, object, list[str]]:
@@ -262,12 +261,12 @@ def test_a_question_goes_through_the_whole_pipeline_on_a_real_ledger(tmp_path: P
         first, second = await carry(), await carry()
         return first, second, kinds(books, question.statement.core.query_id)
 
-    first, second, found = with_books(tmp_path, body)
+    first, second, found = with_books(place, body)
 
     assert (first.rows, True, "REPLAYED") == (second.rows, second.replayed, found[-1])
 
 
-def test_an_agreement_withdrawn_while_the_question_was_away_releases_nothing(tmp_path: Path) -> None:
+def test_an_agreement_withdrawn_while_the_question_was_away_releases_nothing(place: Place) -> None:
     """T-CON-1: the answer stays inside, the terminal record is REFUSED, and the asker reads why."""
 
     async def body(books: Books) -> tuple[object, list[str]]:
@@ -278,7 +277,7 @@ def test_an_agreement_withdrawn_while_the_question_was_away_releases_nothing(tmp
         released = await books.questions.close_entry(composed(opened))
         return released, kinds(books, released.query_id)
 
-    released, found = with_books(tmp_path, body)
+    released, found = with_books(place, body)
     receipt.check(released.receipt, released.record, ORIGIN, LEDGER_PUBLIC)
 
     assert ["ANSWERED", "ANSWERED", "REFUSED"] == found[3:]
@@ -287,7 +286,7 @@ def test_an_agreement_withdrawn_while_the_question_was_away_releases_nothing(tmp
     ]
 
 
-def test_an_agreement_withdrawn_between_decision_and_opening_asks_nobody(tmp_path: Path) -> None:
+def test_an_agreement_withdrawn_between_decision_and_opening_asks_nobody(place: Place) -> None:
     """T-CON-1: no warrant is written on an agreement that has ended."""
 
     async def body(books: Books) -> list[str]:
@@ -298,20 +297,20 @@ def test_an_agreement_withdrawn_between_decision_and_opening_asks_nobody(tmp_pat
             await books.questions.open_entry(permit(question, [record_id]))
         return kinds(books, question.statement.core.query_id)
 
-    assert [] == with_books(tmp_path, body)
+    assert [] == with_books(place, body)
 
 
-def test_an_agreement_that_was_never_recorded_asks_nobody(tmp_path: Path) -> None:
+def test_an_agreement_that_was_never_recorded_asks_nobody(place: Place) -> None:
     """A permit that rests on nothing the ledger knows is not acted on."""
 
     async def body(books: Books) -> None:
         with pytest.raises(AgreementWithdrawn):
             await books.questions.open_entry(permit(asked(), [uuid()]))
 
-    with_books(tmp_path, body)
+    with_books(place, body)
 
 
-def test_opened_carries_the_digest_of_each_agreement_relied_on(tmp_path: Path) -> None:
+def test_opened_carries_the_digest_of_each_agreement_relied_on(place: Place) -> None:
     """The warrant marks agreements by digest; the digest is of the bytes the capturing node signed."""
 
     async def body(books: Books) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -321,12 +320,12 @@ def test_opened_carries_the_digest_of_each_agreement_relied_on(tmp_path: Path) -
         opened = await books.questions.open_entry(permit(asked(), [made.record_id]))
         return {made.record_id: sha256(signed.statement)}, dict(opened.agreements)
 
-    expected, actual = with_books(tmp_path, body)
+    expected, actual = with_books(place, body)
 
     assert expected == actual
 
 
-def test_rules_that_changed_while_the_question_was_away_release_nothing(tmp_path: Path) -> None:
+def test_rules_that_changed_while_the_question_was_away_release_nothing(place: Place) -> None:
     """T-POL-2: one question is decided and released under one revision, or not at all."""
 
     async def body(books: Books) -> object:
@@ -334,22 +333,22 @@ def test_rules_that_changed_while_the_question_was_away_release_nothing(tmp_path
         await books.questions.activate(OTHER_REVISION, CATALOGUE, "ef" * 32)
         return await books.questions.close_entry(composed(opened))
 
-    released = with_books(tmp_path, body)
+    released = with_books(place, body)
 
     assert [(REFUSED, "POLICY_UNAVAILABLE")] * 2 == [(row.delivery, row.denials[0].code) for row in released.rows]
 
 
-def test_a_decision_under_rules_no_longer_in_force_asks_nobody(tmp_path: Path) -> None:
+def test_a_decision_under_rules_no_longer_in_force_asks_nobody(place: Place) -> None:
     """T-POL-2: what was decided under the old rules is decided again."""
 
     async def body(books: Books) -> None:
         with pytest.raises(PolicyChanged):
             await books.questions.open_entry(permit(asked(), revision=OTHER_REVISION))
 
-    with_books(tmp_path, body)
+    with_books(place, body)
 
 
-def test_activating_what_is_in_force_adds_nothing(tmp_path: Path) -> None:
+def test_activating_what_is_in_force_adds_nothing(place: Place) -> None:
     """A restart with the same bundle is not a change of rules."""
 
     async def body(books: Books) -> tuple[int, int]:
@@ -357,12 +356,12 @@ def test_activating_what_is_in_force_adds_nothing(tmp_path: Path) -> None:
         await books.questions.activate(REVISION, CATALOGUE, "start")
         return before, books.sequencer.head.size
 
-    before, after = with_books(tmp_path, body)
+    before, after = with_books(place, body)
 
     assert before == after
 
 
-def test_a_question_is_closed_once(tmp_path: Path) -> None:
+def test_a_question_is_closed_once(place: Place) -> None:
     """T-AUD-3: exactly one terminal record for each question, even when it is closed twice at the same moment."""
 
     async def body(books: Books) -> tuple[list[str], list[str]]:
@@ -372,13 +371,13 @@ def test_a_question_is_closed_once(tmp_path: Path) -> None:
         )
         return sorted(type(one).__name__ for one in results), kinds(books, opened.permit.asked.statement.core.query_id)
 
-    results, found = with_books(tmp_path, body)
+    results, found = with_books(place, body)
 
     assert ["QueryIdReused", "QueryIdReused", "Released"] == results
     assert 1 == found.count("RELEASED")
 
 
-def test_the_same_question_twice_at_once_is_opened_once(tmp_path: Path) -> None:
+def test_the_same_question_twice_at_once_is_opened_once(place: Place) -> None:
     """T-SEC-1: a repeated request never reaches the agencies twice."""
 
     async def body(books: Books) -> tuple[list[str], list[str]]:
@@ -388,7 +387,7 @@ def test_the_same_question_twice_at_once_is_opened_once(tmp_path: Path) -> None:
         )
         return sorted(type(one).__name__ for one in results), kinds(books, question.statement.core.query_id)
 
-    results, found = with_books(tmp_path, body)
+    results, found = with_books(place, body)
 
     assert ["InProgress", "InProgress", "Opened"] == results
     assert ["ASKED", "DECIDED", "WARRANTED"] == found
@@ -404,7 +403,7 @@ def test_the_same_question_twice_at_once_is_opened_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_stored_answer_is_for_the_same_statement_of_the_same_user(
-    tmp_path: Path, again: Callable[[Asked], Asked], problem: type[Exception] | None
+    place: Place, again: Callable[[Asked], Asked], problem: type[Exception] | None
 ) -> None:
     """Another statement or agency under the same number, or another user, gets nothing."""
 
@@ -421,7 +420,7 @@ def test_a_stored_answer_is_for_the_same_statement_of_the_same_user(
             await books.questions.stored(again(first))
         return True
 
-    assert with_books(tmp_path, body)
+    assert with_books(place, body)
 
 
 async def _answered(books: Books, used: list[str]) -> Asked:
@@ -431,7 +430,7 @@ async def _answered(books: Books, used: list[str]) -> Asked:
     return question
 
 
-def test_a_replay_after_a_withdrawal_gives_nothing(tmp_path: Path) -> None:
+def test_a_replay_after_a_withdrawal_gives_nothing(place: Place) -> None:
     """T-CON-1: a withdrawal beats a stored answer, even against a decision made before it."""
 
     async def body(books: Books) -> tuple[object, list[str]]:
@@ -443,12 +442,12 @@ def test_a_replay_after_a_withdrawal_gives_nothing(tmp_path: Path) -> None:
         assert stored is not None
         return await books.questions.replay(decided, stored), kinds(books, stored.query_id)
 
-    released, found = with_books(tmp_path, body)
+    released, found = with_books(place, body)
 
     assert ("REPLAY_REFUSED", [REFUSED, REFUSED]) == (found[-1], [row.delivery for row in released.rows])
 
 
-def test_a_replay_never_moves_an_answer_to_another_ground(tmp_path: Path) -> None:
+def test_a_replay_never_moves_an_answer_to_another_ground(place: Place) -> None:
     """T-CON-3: what was answered under an agreement is not given again under something else once that has ended."""
 
     async def body(books: Books) -> list[str]:
@@ -460,10 +459,10 @@ def test_a_replay_never_moves_an_answer_to_another_ground(tmp_path: Path) -> Non
         released = await books.questions.replay(permit(question), stored)
         return [row.delivery for row in released.rows]
 
-    assert [REFUSED, REFUSED] == with_books(tmp_path, body)
+    assert [REFUSED, REFUSED] == with_books(place, body)
 
 
-def test_a_replay_shows_only_agencies_that_would_be_asked_again(tmp_path: Path) -> None:
+def test_a_replay_shows_only_agencies_that_would_be_asked_again(place: Place) -> None:
     """An agency that was suspended since drops out of the stored answer; the others stay."""
 
     async def body(books: Books) -> object:
@@ -472,7 +471,7 @@ def test_a_replay_shows_only_agencies_that_would_be_asked_again(tmp_path: Path) 
         assert stored is not None
         return await books.questions.replay(Permit(question, decision(question, {"police": False})), stored)
 
-    released = with_books(tmp_path, body)
+    released = with_books(place, body)
 
     assert [("housing", ANSWERED), ("police", REFUSED)] == [(row.agency, row.delivery) for row in released.rows]
     assert (b"", True) == (released.rows[1].signed_answer, released.replayed)
@@ -492,13 +491,13 @@ async def _all_said(books: Books, question: Asked) -> Released:
     return await books.questions.close_entry(compose(Answers(opened, replies)))
 
 
-def test_one_answer_of_all_is_recorded_with_the_digest_of_each(tmp_path: Path) -> None:
+def test_one_answer_of_all_is_recorded_with_the_digest_of_each(place: Place) -> None:
     """T-AUD-9: what was told and of what it was made stand in one record; the asker gets no agency's own."""
 
     async def body(books: Books) -> Released:
         return await _all_said(books, asked())
 
-    released = with_books(tmp_path, body)
+    released = with_books(place, body)
     recorded = json.loads(released.record)
 
     assert ("YES", "YES") == (released.word, recorded["composed"])
@@ -509,7 +508,7 @@ def test_one_answer_of_all_is_recorded_with_the_digest_of_each(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("suspended", "word"), [(None, "YES"), ("police", "CANNOT_SAY")])
-def test_one_answer_of_all_is_given_again_only_whole(tmp_path: Path, suspended: str | None, word: str) -> None:
+def test_one_answer_of_all_is_given_again_only_whole(place: Place, suspended: str | None, word: str) -> None:
     """T-CON-1: what holds an answer that may not be given today cannot be taken apart, and is not said."""
 
     async def body(books: Books) -> Released:
@@ -519,12 +518,12 @@ def test_one_answer_of_all_is_given_again_only_whole(tmp_path: Path, suspended: 
         assert stored is not None
         return await books.questions.replay(_put_together(question, {suspended: False} if suspended else None), stored)
 
-    released = with_books(tmp_path, body)
+    released = with_books(place, body)
 
     assert (word, word) == (released.word, json.loads(released.record)["composed"])
 
 
-def test_a_replay_that_policy_refuses_gives_nothing_and_is_recorded(tmp_path: Path) -> None:
+def test_a_replay_that_policy_refuses_gives_nothing_and_is_recorded(place: Place) -> None:
     """The stored answer is decided again; a no today keeps it inside."""
 
     async def body(books: Books) -> tuple[object, list[str]]:
@@ -533,12 +532,12 @@ def test_a_replay_that_policy_refuses_gives_nothing_and_is_recorded(tmp_path: Pa
         assert stored is not None
         return await books.questions.replay(refusal(question), stored), kinds(books, stored.query_id)
 
-    released, found = with_books(tmp_path, body)
+    released, found = with_books(place, body)
 
     assert ([REFUSED, REFUSED], "REPLAY_REFUSED") == ([row.delivery for row in released.rows], found[-1])
 
 
-def test_a_not_reached_agency_stays_not_reached_in_a_replay(tmp_path: Path) -> None:
+def test_a_not_reached_agency_stays_not_reached_in_a_replay(place: Place) -> None:
     """T-NET-1: silence never turns into anything else."""
 
     async def body(books: Books) -> object:
@@ -549,12 +548,12 @@ def test_a_not_reached_agency_stays_not_reached_in_a_replay(tmp_path: Path) -> N
         assert stored is not None
         return await books.questions.replay(permit(question), stored)
 
-    released = with_books(tmp_path, body)
+    released = with_books(place, body)
 
     assert [NOT_REACHED, ANSWERED] == [row.delivery for row in released.rows]
 
 
-def test_questions_left_open_by_a_crash_are_abandoned_at_the_next_start(tmp_path: Path) -> None:
+def test_questions_left_open_by_a_crash_are_abandoned_at_the_next_start(place: Place) -> None:
     """T-AUD-3: every ASKED has exactly one terminal record, and the number cannot be used again."""
     question = asked()
 
@@ -568,15 +567,15 @@ def test_questions_left_open_by_a_crash_are_abandoned_at_the_next_start(tmp_path
             await books.questions.open_entry(permit(question))
         return kinds(books, question.statement.core.query_id)
 
-    with_books(tmp_path, crash)
-    found = with_books(tmp_path, restarted)
-    again = with_books(tmp_path, restarted)
+    with_books(place, crash)
+    found = with_books(place, restarted)
+    again = with_books(place, restarted)
 
     assert ["ASKED", "DECIDED", "WARRANTED", "ABANDONED"] == found
     assert found == again
 
 
-def test_budgets_count_people_once_a_day_and_questions_each_time(tmp_path: Path) -> None:
+def test_budgets_count_people_once_a_day_and_questions_each_time(place: Place) -> None:
     """T-PRV-2: two questions about one person are one person and two questions, whoever shares a tag."""
 
     async def body(books: Books) -> list[tuple[int, int]]:
@@ -591,10 +590,10 @@ def test_budgets_count_people_once_a_day_and_questions_each_time(tmp_path: Path)
         found.append(books.questions.budgets(asked(tags=jamie, user=COLLEAGUE)))
         return found
 
-    assert [(1, 1), (1, 2), (2, 2), (0, 2), (0, 0), (0, 2)] == with_books(tmp_path, body)
+    assert [(1, 1), (1, 2), (2, 2), (0, 2), (0, 0), (0, 2)] == with_books(place, body)
 
 
-def test_witnesses_and_auditors_get_proofs_that_hold(tmp_path: Path) -> None:
+def test_witnesses_and_auditors_get_proofs_that_hold(place: Place) -> None:
     """T-AUD-4: proofs between any two published sizes verify, as does every entry."""
 
     async def body(books: Books) -> None:
@@ -629,10 +628,10 @@ def test_witnesses_and_auditors_get_proofs_that_hold(tmp_path: Path) -> None:
             books.reading.contradicts(size + 1, root),
         ]
 
-    with_books(tmp_path, body)
+    with_books(place, body)
 
 
-def test_cosignatures_are_kept_with_their_head(tmp_path: Path) -> None:
+def test_cosignatures_are_kept_with_their_head(place: Place) -> None:
     """T-AUD-6: whoever asks for the newest checkpoint sees which witnesses stand behind it."""
     key = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
 
@@ -646,34 +645,34 @@ def test_cosignatures_are_kept_with_their_head(tmp_path: Path) -> None:
         witnessed = checkpoint.witnessed(books.reading.checkpoint(), {"midshire/police": signing.public_bytes(key)})
         return witnessed, books.reading.note(older.size), books.reading.note(head.size + 1)
 
-    witnessed, older, absent = with_books(tmp_path, body)
+    witnessed, older, absent = with_books(place, body)
 
     assert ({"midshire/police": 1_795_312_801}, None) == (witnessed, absent)
     assert older is not None
 
 
-def test_a_node_that_has_seen_more_gets_no_proof(tmp_path: Path) -> None:
+def test_a_node_that_has_seen_more_gets_no_proof(place: Place) -> None:
     """T-AUD-8: an old copy that was restored cannot look like a continuation."""
 
     async def body(books: Books) -> tuple[int, list[bytes]]:
         head = books.reading.head_from(books.sequencer.head.size + 7)
         return head.from_size - books.sequencer.head.size, list(head.consistency)
 
-    assert (7, []) == with_books(tmp_path, body)
+    assert (7, []) == with_books(place, body)
 
 
-def test_the_ledger_holds_no_free_text_of_a_denial(tmp_path: Path) -> None:
+def test_the_ledger_holds_no_free_text_of_a_denial(place: Place) -> None:
     """T-PRV-6: codes only; the words come from the rules and go to the asker."""
 
     async def body(books: Books) -> str:
         released = await books.questions.refuse(refusal(asked()))
         return released.record.decode()
 
-    assert "Ask the family" not in with_books(tmp_path, body)
+    assert "Ask the family" not in with_books(place, body)
 
 
 @pytest.mark.prove
-def test_no_release_follows_a_withdrawal_however_they_race(tmp_path: Path) -> None:
+def test_no_release_follows_a_withdrawal_however_they_race(place: Place) -> None:
     """T-CON-1: withdrawals race releases and replays; in ledger order none comes after its withdrawal."""
     rounds, workers = 300, 16
 
@@ -704,7 +703,7 @@ def test_no_release_follows_a_withdrawal_however_they_race(tmp_path: Path) -> No
             await asyncio.gather(ender(record_id, number), *(client(record_id, 3) for _ in range(workers)))
         return (*_fold(books), waits)
 
-    releases, replays, refused, withdrawals, stale, waits = with_books(tmp_path, body)
+    releases, replays, refused, withdrawals, stale, waits = with_books(place, body)
     waits.sort()
     print(
         f"T-CON-1 stale={stale} releases={releases} replays={replays} refused={refused} withdrawals={withdrawals} "

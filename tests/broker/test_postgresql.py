@@ -1,7 +1,10 @@
 """State and ledger on a PostgreSQL server: who may do what, who writes, what must hold before anything is written."""
 
+import itertools
 import os
+import random
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from psycopg import errors, sql
 from sqlalchemy import Connection, insert, text
 
+from accord import merkle
 from accord.reasons import Problem
 from broker import enrol as office
 from broker.cli import database as command
@@ -522,3 +526,58 @@ def test_error_texts_of_the_server_leave_out_what_was_in_a_row(databases: Broker
     store.close()
 
     assert "the ledger could not be written: IntegrityError" == str(caught.value)
+
+
+@pytest.mark.prove
+def test_no_kill_of_the_server_loses_what_was_acknowledged(databases: BrokerDatabases) -> None:
+    """T-AUD-2, T-AUD-4: kill -9 of the server while records are written; the control commits without waiting."""
+    kills, seed = 4, 20261122
+    chance = random.Random(seed)
+    place = databases.fresh()
+    store = open_store(place)
+    writer = Writer(store, ORIGIN, LEDGER_KEY)
+    acknowledged: dict[int, bytes] = {}
+    heads: dict[int, bytes] = {}
+    control_acked, control_kept = 0, 0
+    databases.server.run(
+        "CREATE TABLE public.control (number integer)",
+        f"GRANT INSERT, SELECT ON public.control TO {SERVING}",
+        database=databases.name(place),
+    )
+    for number in range(kills):
+        control = servers.dial(read_address(place.url_file), "control", {"synchronous_commit": "off"})
+        killing = threading.Timer(chance.uniform(0.3, 0.8), databases.server.process.kill)
+        killing.start()
+        for step in itertools.count():
+            outcome = attempt(writer, batch(1_000 * number + step))
+            for one in outcome:
+                assert isinstance(one, Appended)
+                acknowledged[one.indices[0]] = one.entries[0].body
+                heads[one.head.size] = one.head.root
+            try:
+                for _ in range(20):
+                    control.execute("INSERT INTO public.control VALUES (%s)", (step,))
+                    control.commit()
+                    control_acked += 1
+            except psycopg.Error:
+                break
+        killing.join()
+        databases.server.process.wait()
+        databases.server.start()
+        eventually(lambda: attempt(writer, batch(0)), bool)
+    store.close()
+    beside = open_for_reading(place)
+    with beside.reader.connect() as connection:
+        stored = {one.index: one.body for one in tree.entries(connection, 0, tree.count(connection))}
+        contradicted = sum(merkle.tree_root(size, tree.reader(connection)) != root for size, root in heads.items())
+        control_kept = connection.exec_driver_sql("SELECT count(*) FROM public.control").scalar_one()
+    beside.close()
+    lost = sum(stored.get(index) != body for index, body in acknowledged.items())
+    print(
+        f"T-AUD-2 postgresql lost={lost} acked={len(acknowledged)} kills={kills} seed={seed} (kill -9 of the server); "
+        f"control synchronous_commit=off lost={control_acked - control_kept} of {control_acked}"
+    )
+    print(f"T-AUD-4 postgresql contradicted={contradicted} heads={len(heads)} kills={kills} seed={seed}")
+
+    assert (0, 0) == (lost, contradicted)
+    assert (True, True) == (len(acknowledged) > 0, control_acked > control_kept)

@@ -1,6 +1,6 @@
-"""A broker's ledger for tests: on a real file, in memory without one, or dead; and questions to put into it.
+"""A broker's ledger for tests: on a real file or server, in memory without one, or dead; and questions to put into it.
 
-`Books` opens a store, writer and sequencer on a file, the way the broker does. `MemoryLedger` implements what
+`Books` opens a store, writer and sequencer, the way the broker does. `MemoryLedger` implements what
 `broker.ask` declares, keeping only the order of what happened. `DeadLedger` cannot write.
 """
 
@@ -8,7 +8,6 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -40,7 +39,7 @@ from broker.stages import (
     Undecided,
     User,
 )
-from broker.store import Store, open_store
+from broker.store import Place, Store, open_store
 
 NOW_NS = 1_795_312_800_000_000_000
 """2026-11-22T10:00:00Z."""
@@ -80,9 +79,9 @@ class Books:
         self.store.close()
 
 
-async def open_books(path: Path, now_ns: Callable[[], int] = lambda: NOW_NS, limit: int = 1024) -> Books:
+async def open_books(place: Place, now_ns: Callable[[], int] = lambda: NOW_NS, limit: int = 1024) -> Books:
     """Open a ledger as the broker does at its start."""
-    store = open_store(path)
+    store = open_store(place)
     writer = Writer(store, ORIGIN, LEDGER_KEY)
     sequencer = Sequencer(writer, limit)
     sequencer.start()
