@@ -1,18 +1,24 @@
 """Faults at moments that a seed chooses.
 
     kills(world, Random(seed), {"broker": 25, "police": 3})      one after the other, each started again
+    crash(server)                                                PostgreSQL, with all its children
 
 The broker is waited for, so that most kills meet one that is at work: half of them with every node attached, half while
 the nodes come back; now and then it is killed while it starts. Everybody else is back by themselves while the next
 fault is under way already.
 """
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from tests.chaos.stack import Stack
+from tests.world.database_servers import DatabaseServer
 
 LONGEST_PAUSE_S: Final = 0.6
 """Longest time at work between two faults, seconds: a few questions at least are under way."""
@@ -20,6 +26,9 @@ SETTLED: Final = 0.5
 """Share of the broker's kills that wait until every node is attached."""
 WHILE_STARTING: Final = 0.1
 """Share of restarts that are not waited for."""
+
+GONE_S: Final = 5.0
+"""How long the kernel may take to clear away what was killed, seconds."""
 
 
 def kills(world: Stack, chance: Random, counts: Mapping[str, int]) -> float:
@@ -43,3 +52,18 @@ def kills(world: Stack, chance: Random, counts: Mapping[str, int]) -> float:
         world.start(name, wait=name == "broker")
     world.settle()
     return time.monotonic() - began
+
+
+def crash(server: DatabaseServer) -> None:
+    """End a PostgreSQL server with all its children, the postmaster first, as a power cut would end the programs.
+
+    What the kernel was given to write is still written: whether that is on the disk, this does not try.
+    """
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text("ascii").split()
+    for pid in (server.process.pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.process.wait()
+    until = time.monotonic() + GONE_S
+    while any(Path(f"/proc/{pid}/fd/0").exists() for pid in children) and time.monotonic() < until:
+        time.sleep(0.01)

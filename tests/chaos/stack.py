@@ -27,14 +27,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
+
 from accord import canonical
 from broker import fsck, policy
-from broker.store import open_for_reading
+from broker.store import Place, Server, open_for_reading
 from deploy.demo import county
 from deploy.demo.identity_provider import IdentityProvider
 from deploy.demo.processes import Processes
 from tests.chaos.reconcile import Entry, Receipt, Reconciled, entry, reconcile
-from tests.world import trust
+from tests.world import state_servers, trust
+from tests.world.database_servers import DatabaseServer
 from tests.world.key_servers import grow, write_records
 from tests.world.stack import policy_files
 
@@ -138,12 +141,14 @@ class Stack:
         home: Folder with a folder for each party.
         federation: Everybody's keys.
         processes: What runs.
+        places: Broker and nodes -> where their state is.
         histories: What all askers wrote down so far; the ledgers hold all of it.
     """
 
     home: Path
     federation: trust.Federation
     processes: Processes
+    places: Mapping[str, Place]
     histories: list[History] = field(default_factory=list)
     _began: int = 0
 
@@ -238,11 +243,11 @@ class Stack:
 
     def broker_entries(self) -> list[Entry]:
         """The broker's whole ledger."""
-        return _entries(self.home / "broker" / "broker.db", 'SELECT "index", body FROM ledger_entry ORDER BY "index"')
+        return _entries(self.places["broker"], 'SELECT "index", body FROM ledger_entry ORDER BY "index"')
 
     def node_entries(self, agency: str) -> list[Entry]:
         """A node's whole ledger."""
-        return _entries(self.home / agency / "node.db", "SELECT idx, body FROM node_entry ORDER BY idx")
+        return _entries(self.places[agency], "SELECT idx, body FROM node_entry ORDER BY idx")
 
     def reconciled(self) -> Reconciled:
         """All accounts since the beginning, compared; nothing may be running."""
@@ -253,7 +258,7 @@ class Stack:
         """The broker's ledger from end to end, with the head of every receipt that a client kept."""
         kept = [one["note"] for history in self.histories for one in history.of("ok")]
         row = self.federation.directory.broker
-        store = open_for_reading(self.home / "broker" / "broker.db")
+        store = open_for_reading(self.places["broker"])
         try:
             return fsck.verify(store, row.ledger_origin, row.ledger_key, kept=kept)
         finally:
@@ -261,11 +266,12 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(home: Path) -> Iterator[Stack]:
-    """Found a federation whose nodes have their records; index them; start nothing yet but for that.
+def stack(home: Path, server: DatabaseServer | None = None) -> Iterator[Stack]:
+    """Found a federation whose nodes have their records; index them, and start everything.
 
     Args:
         home: An empty folder.
+        server: Where all but the asking agency keep their state, with `state_servers.accounts`; SQLite when left out.
     """
     agencies = (*ANSWERING, ASKING)
     federation = trust.make_federation(home, agencies, now_ns=time.time_ns())
@@ -273,16 +279,22 @@ def stack(home: Path) -> Iterator[Stack]:
     (home / "broker" / "policy.tar.gz").write_bytes(policy.pack(policy_files(), keys.policy, keys.policy_kid))
     at = dict(zip(("broker", "steward"), _free_ports(2), strict=True))
     deadlines = f"ask_deadline_ms = {round(ASK_S * 1_000)}\nnode_deadline_ms = {round(ASK_S * 1_000) - 2_000}\n"
+    placed = {} if server is None else state_servers.on_server(server, home, tuple(WORDS))
     for name, port in at.items():
         told = f'federation = "{federation.name}"\nlisten = "localhost:{port}"\n'
-        (home / name / f"{name}.toml").write_text(told + (deadlines if name == "broker" else ""), "utf-8")
+        told += (deadlines if name == "broker" else "") + _database(placed.get(name))
+        (home / name / f"{name}.toml").write_text(told, "utf-8")
     people = grow(PEOPLE)
     for agency in agencies:
-        _furnish(home / agency, agency, federation.name, at, _held(agency, people))
+        _furnish(home / agency, agency, federation.name, at, _held(agency, people), _database(placed.get(agency)))
     known = _known(people)
     (home / "known.json").write_text(json.dumps([[one.row, one.expected] for one in known]), "utf-8")
     with Processes(home, _clean()) as processes:
-        world = Stack(home, federation, processes)
+        files = {
+            name: home / name / ("broker.db" if name == "broker" else "node.db") for name in ("broker", *ANSWERING)
+        }
+        places = {name: Server(placed[name]) if name in placed else file for name, file in files.items()}
+        world = Stack(home, federation, processes, places)
         world.start("broker", "steward")
         commands = [["accord-node", "index", "--home", str(home / agency)] for agency in ANSWERING]
         for ran in processes.run_all(commands, at_once=2):
@@ -328,7 +340,13 @@ def _typed(one: county.Person) -> dict[str, str]:
     return {name: value for name, value in row.items() if value}
 
 
-def _furnish(home: Path, agency: str, federation: str, at: Mapping[str, int], held: Sequence[county.Person]) -> None:
+def _database(url_file: Path | None) -> str:
+    return "" if url_file is None else f'database_url_file = "{url_file}"\n'
+
+
+def _furnish(
+    home: Path, agency: str, federation: str, at: Mapping[str, int], held: Sequence[county.Person], database: str
+) -> None:
     """Lay an agency's records, its mapping and its identity provider beside its node."""
     mapping = write_records(home / "records", agency, held)
     everybody = grow(PEOPLE)
@@ -342,13 +360,16 @@ def _furnish(home: Path, agency: str, federation: str, at: Mapping[str, int], he
     (home / "node.toml").write_text(
         f'federation = "{federation}"\nagency = "{agency}"\nbroker = "localhost:{at["broker"]}"\n'
         f'steward = "localhost:{at["steward"]}"\nmapping = "{mapping.relative_to(home)}"\n'
-        f"{provider.settings('jwks.json')}",
+        f"{database}{provider.settings('jwks.json')}",
         "utf-8",
     )
 
 
-def _entries(file: Path, sql: str) -> list[Entry]:
-    with contextlib.closing(sqlite3.connect(file)) as connection:
+def _entries(place: Place, sql: str) -> list[Entry]:
+    if isinstance(place, Server):
+        with psycopg.connect(place.url_file.read_text("ascii").strip()) as server:
+            return [entry(row[0], row[1]) for row in server.execute(sql.encode())]
+    with contextlib.closing(sqlite3.connect(place)) as connection:
         return [entry(row[0], row[1]) for row in connection.execute(sql)]
 
 
