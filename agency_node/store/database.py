@@ -64,7 +64,8 @@ def open_store(path: Path) -> Engine:
         migrate(engine)
     except (StateUnusable, sqlite3.Error, DBAPIError) as error:
         engine.dispose()
-        raise StateUnusable(f"cannot use {path}: {error}") from error
+        said = str(error) if isinstance(error, StateUnusable) else told(getattr(error, "orig", error))
+        raise StateUnusable(f"cannot use {path}: {said}") from error
     return engine
 
 
@@ -128,16 +129,36 @@ def size(engine: Engine) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
+def told(error: object) -> str:
+    """What went wrong with a file, by SQLite's result code (https://www.sqlite.org/rescode.html), in words of ours."""
+    code = str(getattr(error, "sqlite_errorname", ""))
+    if code == "SQLITE_CONSTRAINT_TRIGGER":
+        # Raised by our own triggers, in fixed words.
+        return str(error)
+    return next((words for begins, words in _WORDS.items() if code.startswith(begins)), type(error).__name__)
+
+
+_WORDS: Final = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "the file or its disk cannot be written",
+    "SQLITE_IOERR": "the disk failed",
+    "SQLITE_BUSY": "another process keeps the file to itself",
+    "SQLITE_CORRUPT": "the file is damaged",
+    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_CANTOPEN": "the file cannot be opened",
+    "SQLITE_CONSTRAINT": "a row contradicts the tables",
+}
+
+
 @contextmanager
 def failing(engine: Engine) -> Iterator[None]:
     """Turn what SQLAlchemy raises into StateUnusable."""
     try:
         yield
     except DBAPIError as error:
-        # The statement and its values stay out of the message: they may be about a person.
-        tells = engine.get_execution_options().get(TELLS)
-        said = f"{type(error.orig).__name__}: {error.orig}" if tells is None else tells(error.orig)
-        raise StateUnusable(f"the state database failed: {said}") from error
+        # The statement, its values and the driver's own words stay out of the message: they may be about a person.
+        tells = engine.get_execution_options().get(TELLS, told)
+        raise StateUnusable(f"the state database failed: {tells(error.orig)}") from error
     except SQLAlchemyError as error:
         # No connection was free, or a value cannot be stored at all.
         raise StateUnusable(f"the state database failed: {type(error).__name__}") from error

@@ -141,7 +141,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """A wrong path must not be taken over."""
     (tmp_path / "node.db").write_bytes(b"name,date of birth\n" * 100)
 
-    with pytest.raises(StateUnusable, match="not a database"):
+    with pytest.raises(StateUnusable, match="the file is no database"):
         open_store(tmp_path / "node.db")
 
 
