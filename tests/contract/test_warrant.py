@@ -1,6 +1,7 @@
 """Tokens and warrants: known answers, a second implementation without PyJWT, and every way to forge one."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -818,6 +819,13 @@ def test_any_text_is_refused_and_nothing_else_happens(name: str, token: str) -> 
         KINDS[name].open(token)
 
 
+def _spent(kind: Kind, token: str) -> float:
+    started = time.thread_time()
+    with contextlib.suppress(*REFUSALS):
+        kind.open(token)
+    return time.thread_time() - started
+
+
 @pytest.mark.prove
 def test_no_mutant_of_a_token_is_accepted() -> None:
     """T-SEC-2: damaged strings, and damaged claims signed by the right key, at the scale the register asks for."""
@@ -840,7 +848,10 @@ def test_no_mutant_of_a_token_is_accepted() -> None:
             continue
         else:
             found = True
-        slowest = max(slowest, time.thread_time() - started)
+        spent = time.thread_time() - started
+        if spent > slowest:
+            # What the machine did in between is not the token's doing: the same one again must be as slow.
+            slowest = max(slowest, min(spent, *(_spent(kind, token) for _ in range(3))))
         accepted += found and not resigned
         disagreed += resigned and found != (reference_claims(kind, token) is not None)
     table = sum(opened(KINDS[name], token) is not None for name, cases in FORGED.items() for token in cases.values())
