@@ -110,7 +110,7 @@ def test_every_command_on_a_page_exists(page: str, command: str) -> None:
         assert words[2] in {"pytest", "venv", "pip"} or any(file.exists() for file in files), page
         assert [] == [path for path in paths if not (ROOT / path).exists()], page
     else:
-        assert program in {"git", "cd", "mypy", "ruff", "lint-imports", *PLAIN}, page
+        assert program in {"git", "cd", "mypy", "ruff", "lint-imports", "opa", *PLAIN}, page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
