@@ -276,10 +276,7 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
         )
         holding = asyncio.create_task(_hold_clock(frames))
         if settings.metrics is not None:
-            from prometheus_client import start_http_server
-
-            address, _, port = settings.metrics.rpartition(":")
-            start_http_server(int(port), address.strip("[]"))
+            _serve_metrics(settings.metrics, frames)
         log.info(
             Event.SERVICE_STARTED,
             agency=settings.agency,
@@ -296,6 +293,18 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
             log.info(Event.SERVICE_STOPPED, cause="asked")
+
+
+def _serve_metrics(address: str, frames: "Frames") -> None:
+    """Serve /metrics on a loopback address, host:port. No label there, so nothing tells of a person or a question."""
+    from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    count = Gauge("accord_node_questions_turned_away", "Questions for which there was no room", registry=registry)
+    count.set_function(lambda: frames.turned_away)
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host.strip("[]"), registry=registry)
 
 
 async def _hold_clock(frames: "Frames") -> None:

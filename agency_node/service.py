@@ -47,6 +47,7 @@ class Frames:
         witness_key: Countersigns the broker's ledger.
         now_ns: The clock.
         steps: Gives how often and how far that clock was set since it was last called, nanoseconds.
+        turned_away: How many questions there was no room for.
     """
 
     node: Node
@@ -54,6 +55,7 @@ class Frames:
     witness_key: Ed25519PrivateKey
     now_ns: Callable[[], int] = time.time_ns
     steps: Callable[[], Sequence[int]] = tuple
+    turned_away: int = 0
     _stepped: list[int] = field(default_factory=list)
     _chunks: dict[int, bytes] = field(default_factory=dict)
 
@@ -127,6 +129,7 @@ class Frames:
         Raises:
             HeadOutOfStep: As `handle`.
         """
+        self.turned_away += 1
         query_id = _query_id(frame.question)
         told = await self.handle(node_pb2.AttachResponse(head=frame.question.head))
         log.warning(Event.QUESTION_REFUSED, query_id=query_id, reason="RATE_LIMITED")

@@ -1,5 +1,6 @@
 """What a command says when something fails that nobody foresaw: its kind and its place, never its text."""
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from accord.identity import describe
 from accord.slot import Content
 from agency_node.asking import Inquiry, Person
+from agency_node.channel import Remote
+from agency_node.cli.app import explain
 from agency_node.cli.app import failing as node_failing
 from broker.cli.app import failing as broker_failing
 
@@ -37,6 +40,19 @@ def test_an_unforeseen_failure_says_nothing_of_whom_it_met(
     assert not [needle for needle in NEEDLES if needle in said]
     assert "Traceback" not in said
     assert "KeyError at test_cli_failures.py:" in said
+
+
+def test_who_is_turned_away_is_told_how_long_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    """T-POL-5: in words, with the exit code for what is not available now; a program gets the same."""
+    busy = Remote("RATE_LIMITED", retry_s=1.5)
+    codes = [explain(busy, False), explain(busy, True)]
+    written = capsys.readouterr()
+    words, told = " ".join(written.err.split()), json.loads(written.out)["error"]
+    cure = "Wait 2 seconds and try again; if it is urgent, telephone."
+
+    assert [4, 4] == codes
+    assert f"More is being asked at once than can be answered. What you can do: {cure} (RATE_LIMITED)" == words
+    assert ("RATE_LIMITED", cure) == (told["reason"], told["cure"])
 
 
 def test_what_is_known_of_a_person_does_not_write_itself_out() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from accord import sealing
 from accord.agreement import commit
-from accord.canonical import decode_object
+from accord.canonical import decode_object, encode
 from accord.checkpoint import Checkpoint, sign
 from accord.v1 import node_pb2, node_pb2_grpc
 from agency_node import agreements, events, ledger, session
@@ -234,6 +234,19 @@ def test_a_delivery_that_comes_twice_is_recorded_once(federation: Federation, tm
 
     assert [[], []] == replies
     assert ["AGREEMENT_RECEIVED"] == kinds
+
+
+def test_a_question_without_room_is_not_looked_at_but_its_head_counts(federation: Federation, tmp_path: Path) -> None:
+    """T-POL-5, T-AUD-6: no warrant is used up and no record read; the next head can still be proved."""
+    core = encode({"query_id": RECORD_ID})
+    with frames_of(federation, tmp_path) as frames:
+        question = node_pb2.Question(core=core, head=head(federation, 3, 0).head)
+        first, second = run(frames.turn_away(node_pb2.AttachResponse(question=question)))
+        (third,) = run(frames.handle(head(federation, 3, 3)))
+        count = frames.turned_away
+
+    assert (3, 3, 1) == (first.cosigned.size, third.cosigned.size, count)
+    assert ("RATE_LIMITED", RECORD_ID, True) == (second.alarm.reason, second.alarm.query_id, second.alarm.retry_ms > 0)
 
 
 def test_no_value_of_a_failed_statement_is_in_the_message(tmp_path: Path) -> None:
