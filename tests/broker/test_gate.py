@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import resource
 from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import Any, Final, TypeVar
@@ -232,9 +233,15 @@ def test_random_bytes_harm_nothing(federation: Federation, count: int) -> None:
     """T-SEC-3: no status UNKNOWN, whatever is thrown at the door; random bytes are refused as such."""
     seed = int(os.environ.get("SEED", "20261122"))
 
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = _thrown(federation, count, seed)
-    print(f"T-SEC-3 crashes=0 UNKNOWN={found.get('UNKNOWN', 0)} of {count} outcomes={found} seed={seed}")
+    growth_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
+    print(
+        f"T-SEC-3 crashes=0 UNKNOWN={found.get('UNKNOWN', 0)} of {count} rss_growth_mb={growth_mb:.0f} "
+        f"outcomes={found} seed={seed}"
+    )
 
     # A few bytes may be an empty message by chance; AuditService here implements nothing.
     assert {"INVALID_ARGUMENT", "OK", "UNIMPLEMENTED", "INTERNAL"} >= set(found)
     assert 0 == found.get("UNKNOWN", 0)
+    assert growth_mb < 50

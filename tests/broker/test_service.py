@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
@@ -411,14 +412,18 @@ def test_a_mutated_question_harms_nothing(stage: Stage, count: int) -> None:
         return found
 
     asked_before = sum(one["kind"] == "ASKED" for one in stage.world.broker_records())
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = stage.run(throw)
+    growth_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
     asked = sum(one["kind"] == "ASKED" for one in stage.world.broker_records()) - asked_before
     print(
-        f"T-SEC-3 crashes=0 UNKNOWN={found.get('UNKNOWN', 0)} answered={asked} of {count} outcomes={found} seed={seed}"
+        f"T-SEC-3 crashes=0 UNKNOWN={found.get('UNKNOWN', 0)} answered={asked} of {count} "
+        f"rss_growth_mb={growth_mb:.0f} outcomes={found} seed={seed}"
     )
 
     assert {"INVALID_ARGUMENT", "UNAUTHENTICATED"} >= {status.split()[0] for status in found}
     assert 0 == asked
+    assert growth_mb < 50
 
 
 def _mutant(whole: bytes, random: Random) -> bytes:

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,10 +17,19 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from accord.directory import Member
 from accord.v1 import audit_pb2, audit_pb2_grpc, broker_pb2, broker_pb2_grpc, keys_pb2, keys_pb2_grpc, node_pb2
 from accord.v1 import node_pb2_grpc as node_grpc
+from tests.world import gates, hostile, trust
 from tests.world import stack as worlds
-from tests.world import trust
 
 CALL_S: Final = 5.0
+PERSON: Final = {
+    "first_name": "Perdita",
+    "last_name": "Hallowby",
+    "date_of_birth": "2014-06-02",
+    "sex": "female",
+    "address": "3 Drovers End",
+    "postcode": "MD1 5CB",
+    "role": "child",
+}
 OURS: Final = Member("midshire", "agency", "social-care")
 REFUSED: Final = {
     grpc.StatusCode.UNAVAILABLE,  # TLS hung up
@@ -50,6 +60,20 @@ def elsewhere(world: worlds.World) -> Shown:
     return channel.certificate_pem, channel.key_pem
 
 
+def named(world: worlds.World, uri: str) -> Shown:
+    """A certificate for social care's own key under any name at all."""
+    channel = world.federation.agencies["social-care"].channel
+    certificate = world.federation.certificate(Named(uri), channel.private)  # type: ignore[arg-type]  # no member's name
+    return trust.Channel(channel.private, certificate).certificate_pem, channel.key_pem
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name that no member can have."""
+
+    uri: str
+
+
 WRONG: Final[dict[str, Callable[[worlds.World], Shown]]] = {
     "none": lambda world: (None, None),
     "of another authority": elsewhere,
@@ -58,6 +82,11 @@ WRONG: Final[dict[str, Callable[[worlds.World], Shown]]] = {
     "for another key than the directory's": lambda world: signed(world, OURS),
     "of another federation": lambda world: signed(world, Member("otherwick", "agency", "social-care")),
     "of an agency that was put out": lambda world: signed(world, Member("midshire", "agency", "probation")),
+    "of a name with something behind it": lambda world: named(world, "spiffe://midshire/agency/social-care/node"),
+    "of a name in capitals": lambda world: named(world, "spiffe://MIDSHIRE/agency/social-care"),
+    "of a name in escapes": lambda world: named(world, "spiffe://midshire/agency/%73ocial-care"),
+    "of a web page": lambda world: named(world, "https://midshire/agency/social-care"),
+    "of no agency": lambda world: named(world, "spiffe://midshire/agency//x"),
 }
 
 
@@ -167,3 +196,50 @@ def test_one_agencys_key_cannot_speak_for_another(living: worlds.World) -> None:
     shown = (trust.Channel(housing.private, certificate).certificate_pem, housing.key_pem)
 
     assert [] == asyncio.run(knock(living, "broker", shown))
+
+
+def test_a_question_under_another_certificate_of_the_same_agency_is_refused(living: worlds.World) -> None:
+    """T-SEC-4, T-SEC-2: what a member of staff signed for goes over the certificate it is bound to, and no other."""
+    assert ["UNAUTHENTICATED UNAUTHENTICATED", "OK"] == asyncio.run(bound(living))
+
+
+async def bound(world: worlds.World) -> list[str]:
+    """What comes of a question over a renewed certificate of its own agency, and over the one it was bound to."""
+    ours = world.federation.agencies["social-care"].channel
+    found = []
+    for certificate, key in (own(world), (ours.certificate_pem, ours.key_pem)):
+        made, _ = await hostile.prepared(world, hostile.question([PERSON]))
+        credentials = grpc.ssl_channel_credentials(world.federation.ca_pem, key, certificate)
+        async with grpc.aio.secure_channel(world.settings["social-care"].broker, credentials) as channel:
+            try:
+                await broker_pb2_grpc.BrokerServiceStub(channel).Ask(made.request, timeout=CALL_S)
+                found.append("OK")
+            except grpc.aio.AioRpcError as error:
+                found.append(gates.told(error))
+    return found
+
+
+@pytest.mark.prove
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_nobody_speaks_for_an_agency_but_its_own_certificate(living: worlds.World) -> None:
+    """T-SEC-4: everything above at both listeners, counted; the control is the right certificate."""
+    accepted: list[str] = []
+    cases = 0
+    for where in ("broker", "steward"):
+        for what, make in WRONG.items():
+            cases += 1
+            accepted += [f"{what} at the {where}: {call}" for call in asyncio.run(knock(living, where, make(living)))]
+        cases += 1
+        address = getattr(living.settings["social-care"], where)
+        accepted += [f"old TLS at the {where}"] if gates.old_tls(address, living.federation) != "refused" else []
+    housing = living.federation.agencies["housing"].channel
+    crossed = trust.Channel(housing.private, living.federation.certificate(OURS, housing.private))
+    accepted += asyncio.run(knock(living, "broker", (crossed.certificate_pem, housing.key_pem)))
+    moved, control = asyncio.run(bound(living))
+    accepted += ["another certificate"] if moved == "OK" else []
+    cases += 2
+    let_in = len(asyncio.run(knock(living, "broker", own(living))))
+    print(f"T-SEC-4 accepted={len(accepted)} of {cases} cases control_let_in={let_in} control_asked={control}")
+
+    assert [] == accepted
+    assert (3, "OK") == (let_in, control)
