@@ -142,6 +142,7 @@ def test_a_broker_decides_on_the_server(tmp_path: Path) -> None:
                 await asyncio.sleep(PAUSE_S)
                 outcome = await world.ask("social-care", hostile.question([WREN]))
                 looks.append(await asyncio.to_thread(_look, world.broker))
+            assert 0 == start("accord-broker", "ledger", "verify", "--home", tmp_path / "homes" / "broker").code
             return before, outcome, world.broker_records(), looks
 
     before, outcome, records, looks = asyncio.run(story())
@@ -260,9 +261,11 @@ def test_a_server_that_stops_or_hangs_refuses_fast_and_comes_back(tmp_path: Path
         said["first"] = await ask()
         running.stop()
         said["stopped"] = [await ask() for _ in range(4)]
-        begun = time.monotonic()
-        said["shed"] = [await ask() for _ in range(100)]
-        said["shed_s"] = time.monotonic() - begun
+        said["shed"], said["shed_s"] = [], []
+        for _ in range(200):
+            begun = time.monotonic()
+            said["shed"].append(await ask())
+            said["shed_s"].append(time.monotonic() - begun)
         running.start()
         running.ready()
         said["back_s"] = await back()
@@ -280,11 +283,16 @@ def test_a_server_that_stops_or_hangs_refuses_fast_and_comes_back(tmp_path: Path
         running.ready()
         said = run(lambda: OpaServer(shipped(), url=running.url, timeout_s=0.7), story)
 
+    shed_p99_s, recover_s = sorted(said["shed_s"])[-3], max(said["back_s"], said["again_s"])
+    let_through = [one for name in ("stopped", "shed", "hung") for one in said[name]].count("")
+    figures = f"shed_p99_ms={shed_p99_s * 1e3:.1f} recover_s={recover_s:.1f}"
+    print(f"T-POL-5 engine=opa allow_without_decision={let_through} {figures}")
+
     assert ("", ["POLICY_UNAVAILABLE"] * 4) == (said["first"], said["stopped"])
     assert ["POLICY_LATE"] * 3 + ["POLICY_UNAVAILABLE"] == said["hung"]
     assert {"POLICY_UNAVAILABLE"} == set(said["shed"])
-    assert said["shed_s"] < 100 * 0.05
-    assert max(said["back_s"], said["again_s"]) < 5
+    assert shed_p99_s < 0.05
+    assert recover_s < 5
 
 
 @real

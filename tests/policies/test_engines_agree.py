@@ -17,7 +17,7 @@ from broker.engines.opa import OpaServer
 from broker.engines.regorus import Regorus, data_of
 from tests.world import corpus
 from tests.world.opa_server import opa_server, quick, serving_bundle
-from tests.world.rules import KEY, KID, POLICIES, bundle_of, shipped
+from tests.world.rules import KEY, KID, POLICIES, bundle_of, example, shipped
 
 SEED = 20261122
 AT_ONCE = 8
@@ -151,7 +151,7 @@ def _run(folder: Path, documents: Iterable[Any], here: Bundle | None = None) -> 
 
 @pytest.mark.needs("opa")
 @pytest.mark.parametrize(
-    "count", [pytest.param(150, id="some"), pytest.param(4_000, id="thousands", marks=pytest.mark.prove)]
+    "count", [pytest.param(100, id="some"), pytest.param(4_000, id="thousands", marks=pytest.mark.prove)]
 )
 def test_every_engine_gives_the_same_document(tmp_path: Path, count: int) -> None:
     """T-POL-7: the stories, and questions made from them that the schema lets in, end alike on all engines.
@@ -171,7 +171,7 @@ def test_every_engine_gives_the_same_document(tmp_path: Path, count: int) -> Non
 
 @pytest.mark.needs("opa")
 @pytest.mark.parametrize(
-    "count", [pytest.param(150, id="some"), pytest.param(500, id="hundreds", marks=pytest.mark.prove)]
+    "count", [pytest.param(100, id="some"), pytest.param(500, id="hundreds", marks=pytest.mark.prove)]
 )
 def test_what_no_schema_lets_in_opens_nothing_on_one_engine_alone(tmp_path: Path, count: int) -> None:
     """T-POL-7: forced past the schema, a malformed question is allowed by all engines or by none."""
@@ -183,11 +183,13 @@ def test_what_no_schema_lets_in_opens_nothing_on_one_engine_alone(tmp_path: Path
 
 @pytest.mark.needs("opa")
 def test_a_rule_that_one_engine_lacks_is_found(tmp_path: Path) -> None:
-    """Control: a ground that one engine always finds; the corpus shows it, also as leave on that one alone."""
+    """Control: a ground that one engine always finds; the comparison shows it, as leave on that one alone."""
     files = dict(shipped().files)
     file, ground = "accord/grounds/ledger.rego", b"default ledger_not_stale(_) := "
     assert ground + b"false" in files[file]
     files[file] = files[file].replace(ground + b"false", ground + b"true")
-    found = _run(tmp_path, corpus.valid(SEED, 300), bundle_of(files))
+    stale = example("s47_enquiry")
+    stale["state"]["ledger"] = "stale"
+    found = _run(tmp_path, [example("s47_enquiry"), stale], bundle_of(files))
 
-    assert min(found.differ, found.opened) > 0
+    assert (1, 1) == (found.differ, found.opened)
