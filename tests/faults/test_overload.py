@@ -188,7 +188,8 @@ class Flooded:
         other = Counter(one.reason for one in [*self.noisy, *self.quiet] if one.reason not in {"", "RATE_LIMITED"})
         return (
             f"{name} allow_without_decision={self.undecided()} shed_p99_ms={p99(shed) * 1000:.0f} "
-            f"shed_p50_ms={statistics.median(shed) * 1000:.1f} ping_p99_ms={p99(self.pings_s) * 1000:.0f} recover_s={self.recover_s:.1f} "
+            f"shed_p50_ms={statistics.median(shed) * 1000:.1f} "
+            f"ping_p99_ms={p99(self.pings_s) * 1000:.0f} recover_s={self.recover_s:.1f} "
             f"capacity_per_s={self.capacity:.0f} sent_per_s={len(self.noisy) / FLOOD_S:.0f} "
             f"shed={len(self.turned_away)} answered={len(self.answered())} answered_p99_ms={p99(whole) * 1000:.0f} "
             f"incomplete={sum(bool(one.not_reached) for one in self.answered())} "
