@@ -34,7 +34,8 @@ SEED: Final = 20_261_122
 BESIDE: Final = Path(sys.executable).parent
 FAULTY: Final = "police"
 HONEST: Final = "housing"
-DEADLINE_MS: Final = 1_000
+TOLD: Final = {"node_deadline_ms": 1_000, "breaker_failures": 1_000_000}
+"""Every question is to meet its fault; otherwise a node that only fails is passed over (`test_overload.py`)."""
 QUESTIONS: Final = ("agency.contact", "agency.open_now", "assessment.done")
 MAB: Final = {
     "first_name": "Mabel",
@@ -133,7 +134,7 @@ def started(settings: node_settings.NodeSettings, home: Path) -> subprocess.Pope
 async def line(home: Path) -> AsyncIterator[Line]:
     """A federation whose police answer from a process of their own, behind a proxy."""
     records = {FAULTY: [worlds.held(1, MAB, contacts=[worlds.ago(12, open_=True)])]}
-    async with worlds.stack(home, records, broker_told={"node_deadline_ms": DEADLINE_MS}) as world:
+    async with worlds.stack(home, records, broker_told=TOLD) as world:
         await world.stop(FAULTY)
         host, _, port = world.settings[FAULTY].broker.rpartition(":")
         async with FaultProxy(host, int(port)) as proxy:
@@ -328,7 +329,7 @@ def test_no_lie_of_a_member_becomes_a_no(tmp_path: Path) -> None:
     seen, control = Seen(), Seen()
 
     async def body() -> None:
-        async with worlds.stack(tmp_path / "homes", broker_told={"node_deadline_ms": DEADLINE_MS}) as world:
+        async with worlds.stack(tmp_path / "homes", broker_told=TOLD) as world:
             await world.stop(FAULTY)
             keys = world.federation.agencies[FAULTY]
             async with liar(
