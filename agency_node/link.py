@@ -149,22 +149,6 @@ class Scales:
     prior: Prior
     shipped: Prior | None = None
 
-    def weigh(self, asked: Description, record: Description, on: datetime.date) -> tuple[Levels, float]:
-        """How a description and a record agree, and how likely it is that they mean one person.
-
-        Args:
-            asked: As it was sent.
-            record: As the agency has it now.
-            on: The day of the question: ages count from it.
-        """
-        levels, age = compare(asked, record), age_of(asked.dob or record.dob, on)
-        common = shared(levels, record, self.statistics, self.key, self.prior)
-        own = weigh(levels, common, self.statistics, self.prior, age)
-        if self.shipped is None:
-            return levels, own
-        common = shared(levels, record, self.statistics, self.key, self.shipped)
-        return levels, held_to(weigh(levels, common, self.statistics, self.shipped, age), own)
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -198,18 +182,71 @@ def link(slots: Sequence[LockedSlot], asked: Asked, index: Index, people: People
     """
     tags = [tag for slot in slots for tag, _ in slot.wraps]
     hits = index.candidates(tags)
-    links = [_link(slot, asked, hits, people, scales) for slot in slots]
-    # Two slots cannot mean one person: at least one of them is somebody else, and nobody knows which.
-    meant = [one.person_id for one in links if isinstance(one, Linked)]
-    return tuple(
-        Ambiguous(one.slot, Cause.SHARED, one.content, one.compared)
-        if isinstance(one, Linked) and meant.count(one.person_id) > 1
-        else one
-        for one in links
-    )
+    opened = [_open(slot, asked, hits, people) for slot in slots]
+    own = _settle(opened, asked, scales, scales.prior)
+    if scales.shipped is None:
+        return own
+    return tuple(map(_held, _settle(opened, asked, scales, scales.shipped), own))
 
 
-def _link(slot: LockedSlot, asked: Asked, hits: Mapping[bytes, Sequence[Hit]], people: People, scales: Scales) -> Link:
+def _held(shipped: Link, own: Link) -> Link:
+    """What a node's own weights say of a slot, held to what the shipped ones say of it (`scoring.held_to`).
+
+    To make a link of what is too weak for the shipped weights is what own ones are for. To make one where they see two
+    people, somebody held back, or two slots that mean one person, is not.
+    """
+    unclear = Ambiguous(own.slot, Cause.WEAK, own.content, own.compared)
+    if isinstance(shipped, Ambiguous) and shipped.cause is not Cause.WEAK:
+        return shipped
+    if isinstance(own, Linked):
+        other = isinstance(shipped, Linked) and shipped.person_id != own.person_id
+        held = held_to(_tier(shipped), own.tier)
+        return unclear if other or held is Tier.POSSIBLE else replace(own, tier=held)
+    if isinstance(own, NotLinked) and not isinstance(shipped, NotLinked):
+        return unclear
+    return own
+
+
+def _tier(link: Link) -> Tier:
+    match link:
+        case Linked():
+            return link.tier
+        case Ambiguous():
+            return Tier.POSSIBLE
+        case NotLinked():
+            return Tier.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One of our records that shares a key with a slot, as it is now."""
+
+    person_id: str
+    record: Description = field(repr=False)
+    levels: Levels
+    held_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A slot that opened, and what there is to weigh it against.
+
+    Attributes:
+        slot: Number of the slot.
+        content: What lay in it.
+        sent: The description among it.
+        candidates: Our records that share a key.
+        gone: Whether the index names a record that is no longer there.
+    """
+
+    slot: int
+    content: Content = field(repr=False)
+    sent: Description = field(repr=False)
+    candidates: tuple[_Candidate, ...]
+    gone: bool
+
+
+def _open(slot: LockedSlot, asked: Asked, hits: Mapping[bytes, Sequence[Hit]], people: People) -> _Opened | Link:
     # 1. Open. All wraps that open must lead to one content.
     mine = {tag: hits[tag] for tag, _ in slot.wraps if tag in hits}
     tokens = {tag: tuple(dict.fromkeys(hit.token for hit in found)) for tag, found in mine.items()}
@@ -237,66 +274,62 @@ def _link(slot: LockedSlot, asked: Asked, hits: Mapping[bytes, Sequence[Hit]], p
     if hidden or _contradicts(content, sent, asked):
         return Ambiguous(slot.number, Cause.AGE_BAND, content)
 
-    # 3. Score every candidate against the record as it is now.
+    # 3. Read every candidate as the records have it now. One that is no longer there was deleted or merged since it was
+    # indexed: under which number the person is now, nobody knows yet.
     ids = tuple(dict.fromkeys(hit.person_id for found in mine.values() for hit in found))
     try:
-        return _decide(slot.number, content, sent, ids, asked, people, scales)
+        rows = [(person_id, row) for person_id in ids if (row := people.person(person_id)) is not None]
     except Problem:
         return Ambiguous(slot.number, Cause.UNAVAILABLE, content)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    probability: float
-    person_id: str
-    record: Description
-    held_back: bool
-
-
-def _decide(
-    number: int,
-    content: Content,
-    sent: Description,
-    ids: Sequence[str],
-    asked: Asked,
-    people: People,
-    scales: Scales,
-) -> Link:
-    scored: list[_Scored] = []
-    compared: list[Levels] = []
-    gone = False
-    for person_id in ids:
-        row = people.person(person_id)
-        if row is None:
-            # Deleted or merged since it was indexed: under which number the person is now, nobody knows yet.
-            gone = True
-            continue
+    candidates = []
+    for person_id, row in rows:
         record = row.described().description
-        levels, probability = scales.weigh(sent, record, asked.asked_on)
-        compared.append(levels)
-        scored.append(_Scored(probability, person_id, record, row.shielded or row.withheld))
-    scored.sort(key=lambda one: (-one.probability, one.person_id))
-    best = scored[0] if scored else None
-    unclear = Ambiguous(number, Cause.WEAK, content, tuple(compared))
+        candidates.append(_Candidate(person_id, record, compare(sent, record), row.shielded or row.withheld))
+    return _Opened(slot.number, content, sent, tuple(candidates), len(rows) < len(ids))
+
+
+def _settle(opened: Sequence[_Opened | Link], asked: Asked, scales: Scales, prior: Prior) -> tuple[Link, ...]:
+    """Whom each slot means under one set of weights."""
+    links = [_decide(one, asked, scales, prior) if isinstance(one, _Opened) else one for one in opened]
+    # Two slots cannot mean one person: at least one of them is somebody else, and nobody knows which.
+    meant = [one.person_id for one in links if isinstance(one, Linked)]
+    return tuple(
+        Ambiguous(one.slot, Cause.SHARED, one.content, one.compared)
+        if isinstance(one, Linked) and meant.count(one.person_id) > 1
+        else one
+        for one in links
+    )
+
+
+def _decide(opened: _Opened, asked: Asked, scales: Scales, prior: Prior) -> Link:
+    content, compared = opened.content, tuple(one.levels for one in opened.candidates)
+    scored: list[tuple[float, _Candidate]] = []
+    for one in opened.candidates:
+        common = shared(one.levels, one.record, scales.statistics, scales.key, prior)
+        age = age_of(opened.sent.dob or one.record.dob, asked.asked_on)
+        scored.append((weigh(one.levels, common, scales.statistics, prior, age), one))
+    scored.sort(key=lambda one: (-one[0], one[1].person_id))
+    unclear = Ambiguous(opened.slot, Cause.WEAK, content, compared)
 
     # 4. Nobody comes near: not known here, unless a record has gone.
-    if best is None or tier(best.probability) is Tier.NONE:
-        return replace(unclear, cause=Cause.RECORD_GONE) if gone else NotLinked(number, content, tuple(compared))
+    if not scored or tier(scored[0][0]) is Tier.NONE:
+        return replace(unclear, cause=Cause.RECORD_GONE) if opened.gone else NotLinked(opened.slot, content, compared)
+    probability, best = scored[0]
     # 5. Somebody shielded who may be meant: nothing is said, whatever the purpose.
-    if any(one.held_back and tier(one.probability) is not Tier.NONE for one in scored):
+    if any(one.held_back and tier(likely) is not Tier.NONE for likely, one in scored):
         return replace(unclear, cause=Cause.WITHHELD)
     # 6. Two people, or too weak.
-    if len(scored) > 1 and scored[1].probability >= PROBABLE:
+    if len(scored) > 1 and scored[1][0] >= PROBABLE:
         return replace(unclear, cause=Cause.TWO_PEOPLE)
-    if best.probability < PROBABLE:
+    if probability < PROBABLE:
         return unclear
-    if gone:
+    if opened.gone:
         return replace(unclear, cause=Cause.RECORD_GONE)
     # 7. The record's own birth date must fit the asserted age band too.
     if _contradicts(content, best.record, asked):
         return replace(unclear, cause=Cause.AGE_BAND)
-    others = tuple(person_id for person_id in ids if person_id != best.person_id)
-    return Linked(number, content, best.person_id, tier(best.probability), best.record, others, tuple(compared))
+    others = tuple(one.person_id for one in opened.candidates if one is not best)
+    return Linked(opened.slot, content, best.person_id, tier(probability), best.record, others, compared)
 
 
 def _contradicts(content: Content, description: Description, asked: Asked) -> bool:

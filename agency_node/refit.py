@@ -208,7 +208,7 @@ def refit(opened: Mapping[Levels, int], known: Statistics, shipped: Prior, befor
 def _tier(pattern: Levels, known: Statistics, shipped: Prior, own: Prior) -> Tier:
     common = {field: known.usually(field, shipped) for field in COUNTED}
     ours, theirs = (weigh(pattern, common, known, prior, None) for prior in (own, shipped))
-    return tier(held_to(theirs, ours))
+    return held_to(tier(theirs), tier(ours))
 
 
 def _likelihood(

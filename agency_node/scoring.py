@@ -22,7 +22,6 @@ import hmac
 import json
 import math
 import random
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -548,27 +547,22 @@ def known_share(known: Statistics, prior: Prior) -> float:
     return prior.known / (known.people + prior.strength_people)
 
 
-_FLOORS: Final = (0.0, POSSIBLE, PROBABLE, CONFIRMED)
-"""Where each tier begins."""
+def held_to(shipped: Tier, own: Tier) -> Tier:
+    """How sure a link is under weights of a node's own, held to how sure it is under those that ship.
 
-
-def held_to(shipped: float, own: float) -> float:
-    """A posterior under weights of a node's own, held to what the shipped weights make of the same pair.
-
-    It is one tier higher or lower at most, and never *confirmed* unless the shipped weights confirm it too: those were
-    measured on sets that nobody here made, a node's own on nothing but what others asked it. So whoever asks a node
-    many odd questions cannot teach it to be sure, and a record that the shipped weights find is never a plain *no*
-    (T-LNK-3).
-
-    Args:
-        shipped: The posterior under the shipped weights.
-        own: The posterior under the node's own.
+    *Confirmed*, and *not this person*, only where both agree; *probable* where the own weights are sure and the shipped
+    ones do not say that it is somebody else; otherwise nothing can be said. The shipped weights were measured on sets
+    that nobody here made, a node's own on nothing but what others asked it: so whoever asks a node many odd questions
+    cannot teach it to be sure, nor to say no of somebody whom it holds (T-LNK-3).
     """
-    at = bisect_right(_FLOORS, shipped) - 1
-    if at == len(_FLOORS) - 1:
-        return max(own, _FLOORS[at - 1])
-    highest = math.nextafter(_FLOORS[min(at + 2, len(_FLOORS) - 1)], 0)
-    return min(max(own, _FLOORS[max(at - 1, 0)]), highest)
+    if own is shipped:
+        return own
+    if own in _YES and shipped is not Tier.NONE:
+        return Tier.PROBABLE
+    return Tier.POSSIBLE
+
+
+_YES: Final = (Tier.CONFIRMED, Tier.PROBABLE)
 
 
 def _twin(levels: Levels) -> bool:

@@ -3,7 +3,7 @@
     learnt (`refit`) -> draft -> looked at, measured -> put in force by the operator -> read at a start -> noted
 
 * Nothing is put in force by itself: a draft counts for nothing until the operator says so.
-* The node's own are held to those that ship (`scoring.held_to`): at most one tier away, and never *confirmed* alone.
+* The node's own are held to those that ship (`scoring.held_to`): they neither confirm anybody alone nor say *no* alone.
 * A start under other weights than the last one is noted in the node's own ledger, with their digest: whoever changed
   the file, the auditor reads when it began to count.
 """

@@ -235,7 +235,8 @@ node.toml. Look at what it says would change; where you have labelled files, mea
 
     accord-node linkage evaluate LEFT.csv RIGHT.csv --mapping columns.toml --truth COLUMN --prior DRAFT
 
-and put it in force with --use. Nobody is ever confirmed whom the weights that ship do not confirm.
+and put it in force with --use. Nobody is ever confirmed whom the weights that ship do not confirm, and nobody told to
+be unknown of whom they do not say so.
 """
 
 

@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from accord.canonical import lp, sha256
 from accord.identity import Description, describe, entries, match_keys, to_bytes
@@ -22,7 +24,7 @@ from accord.slot import Content, content_bytes
 from agency_node.adapters import RecordsUnavailable
 from agency_node.link import Ambiguous, Asked, Cause, Link, Linked, NotLinked, Scales, link
 from agency_node.mapping import PersonRow
-from agency_node.scoring import Statistics, Tier, shipped_prior, statistics
+from agency_node.scoring import FIELDS, Statistics, Tier, shipped_prior, statistics
 from deploy.demo import county
 
 NODE = "social-care"
@@ -363,3 +365,85 @@ def test_no_is_never_said_of_an_ambiguous_household() -> None:
     print(f"no_on_ambiguous={said_no} of {trials}")
 
     assert (0, True) == (said_no, trials >= 1_000)
+
+
+# -- Weights of the node's own ----------------------------------------------------------------------------------------
+
+FORGIVEN = {field: (0.5, *(0.5 / levels for _ in range(levels - 2)), 1 / levels) for field, levels in FIELDS.items()}
+OWN = {
+    # Takes another surname and another home for nothing.
+    "forgiving": {**shipped_prior().same, **{field: FORGIVEN[field] for field in ("last", "postcode", "address")}},
+    # Holds whatever differs against somebody.
+    "stern": {field: (*(1e-6,) * (levels - 1), 1 - 1e-6 * (levels - 1)) for field, levels in FIELDS.items()},
+    # Takes no two first names for one.
+    "first names only": shipped_prior().same | {"first": (*(1e-6,) * 5, 1 - 5e-6)},
+}
+VARIANTS = (
+    *(JAMIE, TWIN, ANNE),
+    replace(JAMIE, first_name="Jamy", person_id="p4"),
+    replace(JAMIE, first_name="Jayme", last_name="Thornley", person_id="p5"),
+    replace(JAMIE, address="2 Mill Lane", postcode="MD2 9AA", person_id="p6"),
+    replace(JAMIE, middle_names="", date_of_birth="2013-09-03", person_id="p7"),
+    replace(JAMIE, first_name="Callum", middle_names="", address="", postcode="", person_id="p8"),
+    replace(JAMIE, last_name="Reeve", former_last_names=("Thorley",), person_id="p9"),
+    replace(JAMIE, last_name="Reeve", address="2 Mill Lane", postcode="MD2 9AA", person_id="p11"),
+    replace(JAMIE, last_name="Reeve", sex="f", address="2 Mill Lane", postcode="MD2 9AA", person_id="p12"),
+    replace(
+        *(JAMIE,),
+        **{"first_name": "James", "middle_names": "", "last_name": "Thorley-Reeve", "date_of_birth": "2013-09-03"},
+        **{"address": "2 Mill Lane", "postcode": "MD2 9AA", "person_id": "p13"},
+    ),
+    replace(ANNE, last_name="Thorley", shielded=True, person_id="p10"),
+)
+
+
+def pair_of(found: Sequence[Link]) -> list[tuple[str, str]]:
+    """Outcome of each slot, and who is meant."""
+    return [
+        (one.tier.value, one.person_id) if isinstance(one, Linked) else (type(one).__name__, "")
+        for one in sorted(found, key=lambda one: one.slot)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(sorted(OWN)),
+    st.lists(st.sampled_from(VARIANTS), min_size=1, max_size=4, unique_by=lambda one: one.person_id),
+    st.lists(st.sampled_from(VARIANTS), min_size=1, max_size=2, unique_by=lambda one: one.person_id),
+)
+def test_own_weights_confirm_and_deny_only_what_the_shipped_ones_do(
+    own: str, held: list[PersonRow], asked: list[PersonRow]
+) -> None:
+    """T-LNK-3: whatever was learnt, and however many people and slots come near each other."""
+    holder, slots = node(*held), envelope(*(slot(one, number) for number, one in enumerate(asked, 1)))
+    prior = replace(shipped_prior(), same=OWN[own])
+
+    shipped = link(slots, ASKED, holder, holder, scales())
+    mine = link(slots, ASKED, holder, holder, Scales(town(), KEY, prior, shipped_prior()))
+
+    linked_by_shipped = {"CONFIRMED", "PROBABLE"}
+    for (theirs, them), (ours, us), why in zip(pair_of(shipped), pair_of(mine), shipped, strict=True):
+        assert ours != "CONFIRMED" or (theirs, them) == (ours, us)
+        assert ours != "NotLinked" or theirs == "NotLinked"
+        if ours == "PROBABLE":
+            weak = isinstance(why, Ambiguous) and why.cause is Cause.WEAK
+            assert weak or (theirs in linked_by_shipped and them == us)
+
+
+def test_own_weights_may_link_what_was_too_weak_and_doubt_what_was_sure() -> None:
+    """Control: otherwise they would be for nothing. Left to themselves, they would confirm and deny."""
+
+    def outcome(holder: SimulatedNode, asked: PersonRow, same: str) -> list[str]:
+        prior = replace(shipped_prior(), same=OWN[same])
+        slots = envelope(slot(asked))
+        ways = (scales(), Scales(town(), KEY, prior, shipped_prior()), Scales(town(), KEY, prior))
+        found = [[one for one in link(slots, ASKED, holder, holder, way) if one.content is not None] for way in ways]
+        return [name for opened in found for name, _ in pair_of(opened)]
+
+    found = {(one.person_id, same): outcome(node(JAMIE), one, same) for one in VARIANTS for same in OWN}
+
+    # The shipped weights, the own ones held to them, the own ones by themselves.
+    assert ["Ambiguous", "PROBABLE", "PROBABLE"] == found["p13", "forgiving"]
+    assert ["PROBABLE", "PROBABLE", "CONFIRMED"] == found["p11", "forgiving"]
+    assert ["NotLinked", "Ambiguous", "PROBABLE"] == found["p12", "forgiving"]
+    assert ["CONFIRMED", "Ambiguous", "NotLinked"] == found["p6", "stern"]

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agency_node.link import Scales
 from agency_node.refit import NEEDED, STRENGTH, Mixture, fit, mixture, refit
 from agency_node.scoring import (
     FIELDS,
-    PROBABLE,
     UNKNOWN,
     Levels,
     Prior,
     Statistics,
     Tier,
     compare,
+    held_to,
     parse_prior,
     posterior,
     shipped_prior,
@@ -160,24 +159,24 @@ def test_learning_again_begins_with_the_shipped_weights() -> None:
     assert all(now is then for now, then in again.moves)
 
 
-def test_nobody_is_confirmed_whom_the_shipped_weights_do_not_confirm() -> None:
-    """However many odd questions an agency asks, it does not teach another to be sure (T-LNK-3)."""
+def test_whoever_asks_many_odd_questions_does_not_teach_a_node_to_deny_people() -> None:
+    """T-LNK-3: a flood of people of other names at known addresses, as a hostile asker could send it."""
     pairs, known = opened_at_health(77, 3_000, "schools")
-    # Whoever floods a node with people of another first name and birth date at a shared address.
-    flood: Levels = (0, 5, 0, 3, 5, 0, 0, UNKNOWN)
+    described = [(as_written(one), as_written(other)) for one, other in pairs]
+    flood: Levels = (0, 0, 6, 3, 5, 1, UNKNOWN, UNKNOWN)
     taught = refit(patterns(pairs) + Counter({flood: 50_000}), known, PRIOR, PRIOR, "2026-11-22").after
     assert taught is not None
-    scales = Scales(known, KEY, taught, PRIOR)
 
-    tiers: Counter[tuple[Tier, Tier]] = Counter()
-    for one, other in pairs:
-        sent, record = as_written(one), as_written(other)
-        own = tier(scales.weigh(sent, record, DAY)[1])
-        tiers[tier(posterior(sent, record, known, KEY, PRIOR, DAY)), own] += 1
+    shipped, alone = (
+        [tier(posterior(sent, record, known, KEY, prior, DAY)) for sent, record in described]
+        for prior in (PRIOR, taught)
+    )
+    held = [held_to(*both) for both in zip(shipped, alone, strict=True)]
 
-    assert 0 == sum(count for (shipped, own), count in tiers.items() if own is Tier.CONFIRMED is not shipped)
-    assert 0 == tiers[Tier.CONFIRMED, Tier.NONE] + tiers[Tier.PROBABLE, Tier.NONE]
-    assert tiers[Tier.CONFIRMED, Tier.CONFIRMED] > 100
+    for alike in (Tier.CONFIRMED, Tier.NONE):
+        assert {alike} == {before for before, now in zip(shipped, held, strict=True) if now is alike}
+    # Control: left to themselves, the weights would deny people who are known; `test_link` has who would be confirmed.
+    assert alone.count(Tier.NONE) > shipped.count(Tier.NONE) + 10
 
 
 def test_learnt_weights_link_nobody_wrongly_in_a_county_they_did_not_see() -> None:
@@ -188,19 +187,19 @@ def test_learnt_weights_link_nobody_wrongly_in_a_county_they_did_not_see() -> No
     others, there = opened_at_health(77, 3_000, "schools")
 
     found = {
-        name: wrong_and_right(others, Scales(there, KEY, prior, PRIOR))
-        for name, prior in {"shipped": PRIOR, "learnt": learnt}.items()
+        name: wrong_and_right(others, there, prior) for name, prior in {"shipped": PRIOR, "learnt": learnt}.items()
     }
 
     assert found["learnt"][0] <= found["shipped"][0]
     assert found["learnt"][1] >= found["shipped"][1] * 0.995
 
 
-def wrong_and_right(pairs: list[tuple[Held, Held]], scales: Scales) -> tuple[int, int]:
+def wrong_and_right(pairs: list[tuple[Held, Held]], known: Statistics, own: Prior) -> tuple[int, int]:
     """How many pairs of two people, and of one person, are a yes."""
     said: Counter[bool] = Counter()
     for one, other in pairs:
-        if scales.weigh(as_written(one), as_written(other), DAY)[1] >= PROBABLE:
+        both = (tier(posterior(as_written(one), as_written(other), known, KEY, prior, DAY)) for prior in (PRIOR, own))
+        if held_to(*both) in {Tier.CONFIRMED, Tier.PROBABLE}:
             said[one.truth is other.truth] += 1
     return said[False], said[True]
 
