@@ -155,10 +155,11 @@ def failing(engine: Engine) -> Iterator[None]:
     """Turn what SQLAlchemy raises into StateUnusable."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         # The statement, its values and the driver's own words stay out of the message: they may be about a person.
+        cause = error.orig if isinstance(error, DBAPIError) else error
         tells = engine.get_execution_options().get(TELLS, told)
-        raise StateUnusable(f"the state database failed: {tells(error.orig)}") from error
+        raise StateUnusable(f"the state database failed: {tells(cause)}") from error
     except SQLAlchemyError as error:
         # No connection was free, or a value cannot be stored at all.
         raise StateUnusable(f"the state database failed: {type(error).__name__}") from error

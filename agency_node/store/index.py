@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists, func, insert, select, update
 
 from accord.reasons import Problem
 from agency_node.store.database import reading, writing
@@ -235,9 +235,8 @@ def put(connection: Connection, index: Opened, people: Sequence[Indexed]) -> Non
                 {"tag": token.tag, "record_id": record_id, "family": token.family, "token": token.token}
                 for token in entry
             )
-    connection.execute(insert(index_record), records)
-    if tokens:
-        connection.execute(insert(index_token), tokens)
+    _insert(connection, index_record, records)
+    _insert(connection, index_token, tokens)
 
 
 def came_to(connection: Connection, index: Opened, people: int) -> None:
@@ -339,6 +338,17 @@ def listing(engine: Engine) -> list[Listed]:
         )
         for row in rows
     ]
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(table), rows)
+    else:
+        from agency_node.store import postgresql
+
+        postgresql.copy_in(connection, table, rows)
 
 
 _TERMS: Final = ("epoch", "normaliser", "families", "key_servers")

@@ -21,8 +21,24 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.abc import PQGen
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, func, make_url, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
 
 from agency_node import keys
@@ -356,6 +372,38 @@ def session_lock(engine: Engine, number: int) -> Iterator[bool]:
         # Should that have failed: in the pool, its session would keep the lock.
         connection.invalidate()
         connection.close()
+
+
+def copy_in(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add many rows at once, in the caller's transaction.
+
+    Three to four times as fast as one INSERT for each (https://www.postgresql.org/docs/current/sql-copy.html).
+
+    Args:
+        connection: A writing transaction.
+        table: Of columns of integers, text and bytes.
+        rows: Each with the same columns in the same order.
+
+    Raises:
+        psycopg.Error: The server refused them; none is there.
+    """
+    names = list(rows[0])
+    into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    cursor: psycopg.Cursor[Any] = connection.connection.cursor()  # type: ignore[assignment]  # the driver's own
+    with cursor, cursor.copy(into) as copying:
+        copying.set_types([_kind(table.c[name]) for name in names])
+        for row in rows:
+            copying.write_row(tuple(row.values()))
+
+
+def _kind(column: Column[Any]) -> str:
+    if isinstance(column.type, LargeBinary):
+        return "bytea"
+    if isinstance(column.type, String):
+        return "text"
+    return "int8" if isinstance(column.type, BigInteger) else "int4"
 
 
 # -- Rights -----------------------------------------------------------------------------------------------------------

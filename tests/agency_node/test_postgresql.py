@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 
 from agency_node.ledger import Kind, Record, append, head
 from agency_node.store import StateUnusable, postgresql, prepare_state, reading, writing
 from agency_node.store.agreements import withdraw
 from agency_node.store.database import migrate
 from agency_node.store.index import IndexBusy, only_job
-from agency_node.store.tables import METADATA
+from agency_node.store.tables import METADATA, index_record
 from tests.world.database_servers import DatabaseServer
 from tests.world.node_state import Place
 from tests.world.state_servers import OWNER, PASSWORD, SERVING, StateDatabase, address_file, database
@@ -343,6 +343,19 @@ def test_an_error_never_quotes_a_value(store: Engine) -> None:
 
     assert [] == [one for one in said if "thorley" in one.lower()]
     assert "SQLSTATE 23505" in said[0]
+
+
+def test_rows_that_are_refused_in_bulk_are_not_quoted(store: Engine) -> None:
+    """T-PRV-1: as for one statement; nothing of them stays."""
+    row = {"id": 1, "index_id": 99, "person_id": "Thorley", "entry": 0, "row_hash": b"", "seen": 0}
+
+    with pytest.raises(StateUnusable, match="SQLSTATE 23503") as caught, writing(store) as connection:
+        postgresql.copy_in(connection, index_record, [row])
+
+    with reading(store) as connection:
+        left = connection.execute(select(func.count()).select_from(index_record)).scalar_one()
+    assert "Thorley" not in str(caught.value)
+    assert 0 == left
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_forever(place: Place) -> None:
