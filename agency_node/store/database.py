@@ -39,6 +39,9 @@ _PRAGMAS: Final = (
 TELLS: Final = "accord_tells"
 """Option of an engine: what turns its driver's errors into words without values; absent where they have none."""
 _WRITES: Final = "accord_writes"
+_LOOK_AT_SERVER: Final = (
+    "Check that the database server runs and has room, and its address in the file of database_url_file."
+)
 _FULL: Final = 2
 
 
@@ -159,7 +162,8 @@ def failing(engine: Engine) -> Iterator[None]:
         # The statement, its values and the driver's own words stay out of the message: they may be about a person.
         cause = error.orig if isinstance(error, DBAPIError) else error
         tells = engine.get_execution_options().get(TELLS, told)
-        raise StateUnusable(f"the state database failed: {tells(cause)}") from error
+        cure = "" if tells is told else _LOOK_AT_SERVER
+        raise StateUnusable(f"the state database failed: {tells(cause)}", cure) from error
     except SQLAlchemyError as error:
         # No connection was free, or a value cannot be stored at all.
         raise StateUnusable(f"the state database failed: {type(error).__name__}") from error
