@@ -4,6 +4,7 @@ Every adapter refuses writes more than once (how a file or connection is opened,
 of each operation before it runs) and stops a query that takes too long. No adapter keeps a row after handing it over.
 """
 
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from accord.reasons import Problem
@@ -27,3 +28,19 @@ class RecordsUnavailable(Problem):
         """Keep the cause beside the message for the operator; neither holds a value from a record."""
         super().__init__(message)
         self.cause = cause
+
+
+class OwnDatabase:
+    """What is true of a database that the agency keeps itself: nothing in it was read and mended on the way."""
+
+    def doubtful(self, _person_ids: Collection[str]) -> bool:
+        """Whether rows of these people were only partly understood."""
+        return False
+
+    def unreadable(self) -> Mapping[str, int]:
+        """Values that could not be read, by `table.column`."""
+        return {}
+
+    def noted(self) -> Mapping[str, int]:
+        """Values mended on the way in."""
+        return {}

@@ -38,7 +38,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import visitors
 
 from agency_node import keys
-from agency_node.adapters import RecordsUnavailable, Row, selects
+from agency_node.adapters import OwnDatabase, RecordsUnavailable, Row, selects
 from agency_node.adapters.sqlite import LONG_S, PORTION, QUERY_TIMEOUT_S
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -203,7 +203,7 @@ def _form(drivernames: Collection[str]) -> str:
     return f"Write one line: {min(drivernames, key=len)}://account:password@host:port/database?options."
 
 
-class ServerSource:
+class ServerSource(OwnDatabase):
     """A database on a server, read through a few pooled connections."""
 
     def __init__(
@@ -313,18 +313,6 @@ class ServerSource:
         """
         ((followed,),) = self._own(self._driver.tells_lag)
         return int(followed * 1_000_000_000) if isinstance(followed, int | float) else self._now_ns()
-
-    def doubtful(self, _person_ids: Collection[str]) -> bool:
-        """Whether rows of these people were only partly understood; never so in a database of the agency's own."""
-        return False
-
-    def unreadable(self) -> Mapping[str, int]:
-        """Values that could not be read, by `table.column`; none here."""
-        return {}
-
-    def noted(self) -> Mapping[str, int]:
-        """Values mended on the way in; none here."""
-        return {}
 
     def refuses_writes(self) -> bool:
         """Whether an attempt to write is refused.

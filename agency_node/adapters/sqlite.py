@@ -15,7 +15,7 @@ replaced overnight is noticed.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from sqlalchemy import CursorResult, Executable, Select, create_engine, func, se
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from agency_node.adapters import RecordsUnavailable, Row
+from agency_node.adapters import OwnDatabase, RecordsUnavailable, Row
 
 QUERY_TIMEOUT_S: Final = 2.0
 """How long one question's look-up may take, in seconds."""
@@ -300,7 +300,7 @@ class ReadOnly:
             raise _told(error) from None
 
 
-class SqliteSource(ReadOnly):
+class SqliteSource(ReadOnly, OwnDatabase):
     """One SQLite file of the agency's own."""
 
     def __init__(
@@ -331,18 +331,6 @@ class SqliteSource(ReadOnly):
             )
         except OSError:
             raise RecordsUnavailable("open", "There is no readable database file at the path given.") from None
-
-    def doubtful(self, _person_ids: Collection[str]) -> bool:
-        """Whether rows of these people were only partly understood; never so in a database of the agency's own."""
-        return False
-
-    def unreadable(self) -> Mapping[str, int]:
-        """Values that could not be read, by `table.column`; none here."""
-        return {}
-
-    def noted(self) -> Mapping[str, int]:
-        """Values mended on the way in; none here."""
-        return {}
 
 
 def refused(connection: sqlite3.Connection) -> bool:
