@@ -37,7 +37,7 @@ from broker.ask import Heard, ask
 from broker.decide import Decider, Facts, Rules
 from broker.directory import DirectoryFile
 from broker.dispatch import Dispatcher
-from broker.engines import Engine
+from broker.engines import Engine, PolicyError, PolicyUnavailable, PolicyUndefined
 from broker.engines.opa import OpaServer
 from broker.engines.regorus import Regorus
 from broker.events import Event, log
@@ -182,6 +182,10 @@ async def running(
     directory = DirectoryFile(settings.directory, keys.read_pinned(settings.federation_public), clock.now_ns)
     federation = directory.current().federation
     policy = load_policy(settings.policy_bundle, directory, engine_of(settings))
+    around = contextlib.AsyncExitStack()
+    if settings.policy_listen is not None:
+        # While it waits for its turn as well, so that its policy server has the rules when the turn comes.
+        await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
     store = open_store(settings.place)
     if await _turn(store):
         # It may have been replaced meanwhile.
@@ -268,15 +272,13 @@ async def running(
     credentials = tls.credentials(settings.tls_key, settings.tls_certificate, settings.ca)
     port = server.add_secure_port(settings.listen, credentials)
     await server.start()
-    around, tasks = contextlib.AsyncExitStack(), list[asyncio.Task[None]]()
+    tasks = list[asyncio.Task[None]]()
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
     try:
         await witnesses.asked()
         abandoned = await questions.start()
         await questions.activate(policy.revision, policy.catalogue_digest, "start")
         log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
-        if settings.policy_listen is not None:
-            await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
         tasks.append(asyncio.create_task(_watch(health, sequencer, questions, policy, store.pen, superseded)))
         tasks.append(asyncio.create_task(_hold_clock(clock, sequencer)))
         log.info(
@@ -382,8 +384,11 @@ async def _watch(
             await questions.tidy()
             await policy.rules.engine.decide(decide.ENTRYPOINT, b"{}")
             able = True
-        except Problem as problem:
+        except (PolicyUnavailable, PolicyUndefined, PolicyError) as problem:
             # The empty question has no targets: an engine that works decides it, one that does not raises.
+            able = False
+            log.error(Event.POLICY_FAILED, reason=problem.reason, policy=policy.revision)
+        except Problem as problem:
             able = False
             log.error(Event.LEDGER_FAILED, reason=problem.reason)
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not leave SERVING standing

@@ -13,12 +13,20 @@ from typing import Final
 from aiohttp import web
 
 from accord.canonical import sha256
+from accord.reasons import Problem
 
 PATH: Final = "/bundles/accord.tar.gz"
 QUIET_S: Final = 10.0
 """A connection on which nothing is asked for so long is closed, seconds."""
 STOP_S: Final = 1.0
 """Longest wait for a bundle that is being sent when the broker stops, seconds."""
+
+
+class AddressTaken(Problem):
+    """Something listens there already, or this machine has no such address."""
+
+    reason = "BAD_SETTINGS"
+    cure = "Stop what listens there, or name another free port of this machine as policy_listen."
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +41,7 @@ async def serving(address: str, bundle: Callable[[], bytes]) -> AsyncIterator[st
         The address it listens on, host:port.
 
     Raises:
-        OSError: The address is taken.
+        AddressTaken: Something listens there already.
     """
 
     async def hand_out(request: web.Request) -> web.Response:
@@ -51,7 +59,10 @@ async def serving(address: str, bundle: Callable[[], bytes]) -> AsyncIterator[st
     await runner.setup()
     try:
         host, _, port = address.rpartition(":")
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            raise AddressTaken(f"cannot listen at {address}, where the policy server fetches its rules") from error
         yield f"{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

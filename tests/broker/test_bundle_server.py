@@ -1,5 +1,6 @@
 """The bundle listener: the signed bundle in force, to whoever asks on this machine, and nothing twice."""
 
+import asyncio
 import http.client
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.bundle_server import PATH
+from broker.bundle_server import PATH, AddressTaken, serving
 from tests.world.opa_server import serving_bundle
 
 
@@ -76,3 +77,16 @@ def test_there_is_nothing_else_to_ask_for(listener: Listener, method: str, path:
     """T-SEC-4: one path, read only."""
     assert status == listener.ask(method, path)[0]
     assert b"second" not in listener.ask(method, path)[1]
+
+
+def test_an_address_that_is_taken_stops_the_start(listener: Listener) -> None:
+    """An operator is told which setting, and the broker does not run without handing out its rules."""
+
+    async def second() -> None:
+        async with serving(urlsplit(listener.url).netloc, lambda: b""):
+            pass
+
+    with pytest.raises(AddressTaken, match="cannot listen") as refused:
+        asyncio.run(second())
+
+    assert "policy_listen" in refused.value.cure

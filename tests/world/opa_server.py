@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import secrets
 import socket
 import socketserver
 import subprocess
@@ -173,7 +174,9 @@ def lying_server(reply: bytes, *, hold_s: float = 0.0) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port on 127.0.0.1 that nobody listens on, below those that outgoing connections are given meanwhile."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
