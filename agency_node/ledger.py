@@ -328,7 +328,8 @@ def verify(engine: Engine, origin: str, public: bytes) -> Verified:
         note: str | None = connection.execute(select(node_head.c.note)).scalar()
         leaves: list[bytes] = []
         erased = 0
-        for row in connection.execute(select(node_entry).order_by(node_entry.c.idx)):
+        # A server gives them a thousand at a time; it would send the whole ledger at once.
+        for row in connection.execute(select(node_entry).order_by(node_entry.c.idx).execution_options(yield_per=1_000)):
             if row.idx != len(leaves):
                 raise BadLedger(f"entry {len(leaves)} is missing")
             if row.salt is None or row.body is None:

@@ -302,6 +302,9 @@ _DURABLE: Final = "SELECT " + ", ".join(f"current_setting('{name}')" for name in
 
 
 def _settle(connection: Bounded, _record: object) -> None:
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        # Text would come as bytes of whatever alphabet the database was made with.
+        raise StateUnusable("the database is not in UTF-8", "Make it anew with ENCODING 'UTF8' TEMPLATE template0.")
     _refuse_forgetful(connection.execute(_DURABLE.encode()).fetchone() or ())
 
 
@@ -452,6 +455,8 @@ def _grant(connection: Connection, user: str) -> None:
     # No rights stay from an earlier version, nor any that everybody had.
     connection.exec_driver_sql(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {account}")
     connection.exec_driver_sql(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {account}")
+    # Up to version 14 everybody may make tables (https://www.postgresql.org/docs/release/15.0/).
+    connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {account}")
     for table, rights in RIGHTS.items():
         connection.exec_driver_sql(f"GRANT {rights} ON {table} TO {account}")

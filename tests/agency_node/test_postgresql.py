@@ -162,6 +162,17 @@ def test_a_database_that_was_not_prepared_is_refused_with_the_cure(bare: StateDa
     assert "accord-node database prepare" in caught.value.cure
 
 
+def test_a_database_in_another_alphabet_is_refused(bare: StateDatabase) -> None:
+    """Text would come back as bytes, and no comparison would hold."""
+    bare.server.run(
+        f"DROP DATABASE {bare.name} WITH (FORCE)",
+        f"CREATE DATABASE {bare.name} OWNER {OWNER} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'",
+    )
+
+    with pytest.raises(StateUnusable, match="not in UTF-8"):
+        prepare_state(bare.owner_file, bare.url_file)
+
+
 ADDRESSES = {
     "nothing": "",
     "no address": "p@ss/word:1",
