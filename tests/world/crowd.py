@@ -53,6 +53,7 @@ ANSWERING: Final = ("drug-alcohol", "health", *TRUSTS, "housing", "police")
 NOISY: Final = "social-care"
 QUIET: Final = "youth-offending"
 PEOPLE: Final = 12
+NICE: Final = 10
 CALL_S: Final = 10.0
 """Longest wait of an asker, seconds; far beyond every deadline here, so that it is never the asker who gives up."""
 
@@ -335,6 +336,8 @@ def crowd(home: Path, told: Mapping[str, Any] | None = None, answering: Sequence
             _furnish(world, agency)
             asyncio.run(_index(world, agency))
             start(agency, "accord-node", "serve")
+            # Elsewhere each has a machine of its own; here they must not take the broker's.
+            os.setpriority(os.PRIO_PROCESS, processes.pid(agency), NICE)
 
         def attached() -> bool:
             there = {one["node"] for one in _logged(broker_log, "node_attached")}
