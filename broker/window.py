@@ -11,7 +11,7 @@ from typing import Final
 
 FIRST: Final = 16
 """Where it starts; it doubles from there for each round of questions until the first is late."""
-LEAST: Final = 2
+LEAST: Final = 4
 """Smallest size, unless settings say otherwise."""
 
 
