@@ -215,7 +215,7 @@ class OpaServer:
         finally:
             self._waiting -= 1
             self._circuit.given_up()
-        return _evaluation(answer, self._revision, (time.perf_counter_ns() - begun) // 1_000)
+        return evaluation(answer, self._revision, (time.perf_counter_ns() - begun) // 1_000)
 
     def close(self) -> None:
         """See Engine."""
@@ -249,8 +249,13 @@ class OpaServer:
         return answer
 
 
-def _evaluation(answer: Mapping[str, Any], revision: str, elapsed_us: int) -> Evaluation:
+def evaluation(answer: Mapping[str, Any], revision: str, elapsed_us: int) -> Evaluation:
     """What the server said, once it is clear under which rules.
+
+    Args:
+        answer: The whole answer.
+        revision: Revision of the rules in force, 64 hexadecimal digits.
+        elapsed_us: Time from asking to having it, microseconds.
 
     Raises:
         PolicyUnreadable: The answer lacks what was asked for.

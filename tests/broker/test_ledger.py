@@ -185,6 +185,21 @@ def test_a_question_without_a_decision_is_recorded_and_costs_nothing(place: Plac
     assert ("ABANDONED", "POLICY_UNAVAILABLE", "b" * 64) == (last["kind"], last["cause"], last["policy"])
 
 
+def test_the_engine_s_own_number_is_recorded_where_it_gives_one(tmp_path: Path) -> None:
+    """Whoever has the policy server's log can find the decision there; an engine without a log leaves no empty field."""
+
+    async def body(books: Books) -> list[object]:
+        found = []
+        for number in ("", "0193-4f4e"):
+            permitted = permit(asked())
+            decision = replace(permitted.decision, engine_decision_id=number)
+            await books.questions.open_entry(replace(permitted, decision=decision))
+            found.append(bodies(books, permitted.asked.statement.core.query_id)[1].get("engine_decision_id"))
+        return found
+
+    assert [None, "0193-4f4e"] == with_books(tmp_path, body)
+
+
 def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(place: Place) -> None:
     """T-AUD-3: no warrant without a durable record of it."""
 

@@ -14,6 +14,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accord import bundle as contract
 from accord.bundle import BadBundle, Bundle, open_bundle
@@ -24,7 +26,7 @@ from broker import decide, doctor, policy
 from broker.decide import Facts, Rules
 from broker.doctor import Row
 from broker.engines import Engine, PolicyUnavailable
-from broker.engines.opa import ANSWER_MAX_BYTES, PAUSE_S, Circuit, OpaServer
+from broker.engines.opa import ANSWER_MAX_BYTES, PAUSE_S, Circuit, OpaServer, evaluation
 from broker.engines.regorus import Regorus
 from broker.settings import BrokerSettings
 from tests.system.conftest import start
@@ -522,6 +524,29 @@ def test_the_liar_can_tell_the_truth(rules: Rules) -> None:
         found = _decided_on(rules, url)
 
     assert "" == found
+
+
+def test_a_number_that_the_server_gives_its_decision_is_kept(rules: Rules) -> None:
+    """Whoever has the server's own log can find the decision in it."""
+    with lying_server(_http(_answer(decision_id="0193-4f4e"))) as url:
+        found = run(lambda: OpaServer(shipped(), url=url), lambda engine: engine.decide(ENTRYPOINT, DOCUMENT))
+
+    assert "0193-4f4e" == found.decision_id
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("provenance", "result", "decision_id"), JSON)), JSON, JSON)
+def test_any_answer_is_a_decision_or_a_problem(answer: dict[str, Any], version: Any, bundles: Any) -> None:
+    """T-POL-5: whatever stands in an answer, the only failure is a reason; and nothing unproved is a decision."""
+    for whole in (answer, answer | {"provenance": {"version": version, "bundles": bundles}}):
+        with pytest.raises(Problem):
+            evaluation(whole, shipped().revision, 0)
 
 
 def test_an_answer_that_does_not_end_is_late(rules: Rules) -> None:
