@@ -185,8 +185,8 @@ def test_a_question_without_a_decision_is_recorded_and_costs_nothing(place: Plac
     assert ("ABANDONED", "POLICY_UNAVAILABLE", "b" * 64) == (last["kind"], last["cause"], last["policy"])
 
 
-def test_the_engine_s_own_number_is_recorded_where_it_gives_one(tmp_path: Path) -> None:
-    """Whoever has the policy server's log can find the decision there; an engine without a log leaves no empty field."""
+def test_the_engine_s_own_number_is_recorded_where_it_gives_one(place: Place) -> None:
+    """Whoever has the policy server's log can find the decision there; where there is none, no field is left empty."""
 
     async def body(books: Books) -> list[object]:
         found = []
@@ -197,7 +197,7 @@ def test_the_engine_s_own_number_is_recorded_where_it_gives_one(tmp_path: Path) 
             found.append(bodies(books, permitted.asked.statement.core.query_id)[1].get("engine_decision_id"))
         return found
 
-    assert [None, "0193-4f4e"] == with_books(tmp_path, body)
+    assert [None, "0193-4f4e"] == with_books(place, body)
 
 
 def test_the_warrant_identifier_is_in_the_ledger_before_anyone_can_use_it(place: Place) -> None:
