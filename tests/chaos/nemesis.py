@@ -10,9 +10,11 @@ fault is under way already.
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -27,6 +29,7 @@ SETTLED: Final = 0.5
 WHILE_STARTING: Final = 0.1
 """Share of restarts that are not waited for."""
 
+INJECT: Final = ("strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync", "-e")
 GONE_S: Final = 5.0
 """How long the kernel may take to clear away what was killed, seconds."""
 
@@ -67,3 +70,25 @@ def crash(server: DatabaseServer) -> None:
     until = time.monotonic() + GONE_S
     while any(Path(f"/proc/{pid}/fd/0").exists() for pid in children) and time.monotonic() < until:
         time.sleep(0.01)
+
+
+def may_trace() -> str:
+    """Why faults cannot be put into system calls on this machine; "" where they can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    tried = subprocess.run([*INJECT, "inject=fdatasync:error=EIO", "true"], capture_output=True, check=False)
+    return "" if tried.returncode == 0 else "ptrace is not allowed"
+
+
+@contextlib.contextmanager
+def disk_that_breaks(pid: int, after: int) -> Iterator[None]:
+    """A process, and each that it starts from now on, is told once by fdatasync that the disk failed (strace(1))."""
+    tracer = subprocess.Popen([*INJECT, f"inject=fdatasync:error=EIO:when={after}", "-p", str(pid)])
+    try:
+        until = time.monotonic() + GONE_S
+        while b"TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_bytes() and time.monotonic() < until:
+            time.sleep(0.01)
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()

@@ -1,5 +1,6 @@
 """A PostgreSQL server is killed with all its children while it keeps everybody's state."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ SEED: Final = 20_261_124
 KILLS: Final = 3
 CONTROL_KILLS: Final = 6
 """Most kills of the control; it may stop at the first that loses something."""
+BREAKS_AFTER: Final = 40
+"""Which fdatasync of a server's process fails."""
 HEAL_S: Final = 20.0
 
 pytestmark = [pytest.mark.prove, pytest.mark.needs("postgres", "initdb")]
@@ -34,8 +37,9 @@ def server() -> Iterator[DatabaseServer]:
         yield running
 
 
-def _acknowledged(server: DatabaseServer, url_file: Path, pause_s: float, *how: str) -> dict[int, tuple[str, str]]:
-    """Write for a while, kill the server, start it again; what had been acknowledged."""
+@contextlib.contextmanager
+def _writing(url_file: Path, *how: str) -> Iterator[dict[int, tuple[str, str]]]:
+    """Write until the block ends what the writing stands on; index -> salt and body of what had been acknowledged."""
     writer = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos.writer", str(url_file), *how],
         stdout=subprocess.PIPE,
@@ -45,19 +49,25 @@ def _acknowledged(server: DatabaseServer, url_file: Path, pause_s: float, *how: 
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))},
     )
     assert writer.stdout is not None
-    first = writer.stdout.readline()
-    time.sleep(pause_s)
-    nemesis.crash(server)
-    lines = [first, *writer.stdout.read().splitlines(keepends=True)]
-    writer.kill()
+    acknowledged: dict[int, tuple[str, str]] = {}
+    lines = [writer.stdout.readline()]
+    yield acknowledged
+    # It ends by itself as soon as the ledger cannot be written.
+    lines += writer.stdout.read().splitlines(keepends=True)
     writer.wait()
     writer.stdout.close()
-    server.start()
-    acknowledged = {}
     for line in lines:
         if line.endswith("\n"):
             index, salt, body = line.split()
             acknowledged[int(index)] = (salt, body)
+
+
+def _acknowledged(server: DatabaseServer, url_file: Path, pause_s: float, *how: str) -> dict[int, tuple[str, str]]:
+    """Write for a while, kill the server, start it again; what had been acknowledged."""
+    with _writing(url_file, *how) as acknowledged:
+        time.sleep(pause_s)
+        nemesis.crash(server)
+    server.start()
     return acknowledged
 
 
@@ -66,6 +76,16 @@ def _lost(url_file: Path, acknowledged: dict[int, tuple[str, str]]) -> int:
         rows = connection.execute('SELECT "index", salt, body FROM ledger_entry').fetchall()
     stored = {row[0]: (row[1].hex(), row[2].hex()) for row in rows}
     return sum(stored.get(index) != value for index, value in acknowledged.items())
+
+
+def _reachable(server: DatabaseServer) -> None:
+    """Wait till the server answers again; it recovers by itself."""
+    until = time.monotonic() + HEAL_S
+    while time.monotonic() < until:
+        with contextlib.suppress(psycopg.OperationalError):
+            server.run("SELECT 1")
+            return
+        time.sleep(0.05)
 
 
 def test_what_a_killed_server_acknowledged_is_there(server: DatabaseServer, tmp_path: Path) -> None:
@@ -91,6 +111,21 @@ def test_what_a_killed_server_acknowledged_is_there(server: DatabaseServer, tmp_
     assert 0 == lost
     assert len(kept) > KILLS
     assert control_lost > 0
+
+
+def test_what_was_acknowledged_before_the_disk_broke_is_there(server: DatabaseServer, tmp_path: Path) -> None:
+    """T-AUD-2: the server is told by the kernel that a write did not reach the disk; nothing of it was acknowledged."""
+    if why := nemesis.may_trace():
+        print(f"T-AUD-2 EIO not tried: {why}")
+        return
+    place = state_servers.on_server(server, tmp_path, ["broker"])["broker"]
+    with nemesis.disk_that_breaks(server.process.pid, BREAKS_AFTER), _writing(place) as acknowledged:
+        pass
+    _reachable(server)
+    lost = _lost(place, acknowledged)
+    print(f"T-AUD-2 lost={lost} acked={len(acknowledged)} (fdatasync: EIO, once, by strace)")
+
+    assert (0, True) == (lost, len(acknowledged) > 0)
 
 
 def test_a_killed_database_loses_no_answer_and_tells_no_false_no(server: DatabaseServer, tmp_path: Path) -> None:
