@@ -1,8 +1,10 @@
 """What a question costs on this machine: `make bench`.
 
-    python -m tests.bench [--only steps paths] [--seconds 20] [--runs N] [--out build/bench.json]
+    python -m tests.bench [--only paths cpu] [--seconds 30] [--runs N] [--out build/bench.json]
 
 * *paths*: a whole federation of real processes against two floors, in turns (`tests.bench.paths`).
+* *cpu*: processor time of a question without gRPC, in Ed25519 verifications (`tests.bench.cpu`).
+* *growth*: the ledger to a million entries, agreements to ten thousand (`tests.bench.growth`).
 * *steps*: each step of a question by itself, in this process (`tests.bench.steps`).
 
 Only ratios travel from one machine to another: each figure stands beside a floor of the same run.
@@ -23,7 +25,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from tests.bench import paths, steps
+from tests.bench import cpu, growth, paths, plots, steps
 from tests.bench.federation import federation
 
 OUT: Final = Path("build/bench.json")
@@ -57,6 +59,28 @@ def of_paths(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def of_cpu(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
+    """A question without gRPC, first cold and then warm."""
+    found = {}
+    for agencies in sorted({agencies for agencies, _ in WAYS}):
+        home = folder / str(agencies)
+        home.mkdir()
+        cold, warm = asyncio.run(cpu.cold_and_warm(home, agencies, max(told.runs // 4, 8)))
+        said(f"cold: {cold}")
+        said(f"warm: {warm}")
+        found[str(agencies)] = {"cold": asdict(cold), "warm": asdict(warm)}
+    return {"cpu": found}
+
+
+def of_growth(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
+    """Ledger and agreements."""
+    decided = asyncio.run(growth.agreements(folder, said=said))
+    grown = growth.ledger(folder, [size for size in growth.LEDGER if size <= told.entries], said)
+    for one in growth.table(grown, decided):
+        CONSOLE.print(one)
+    return {"ledger": [asdict(one) for one in grown], "agreements": [asdict(one) for one in decided]}
+
+
 def of_steps(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     """Single steps."""
     found = steps.steps(folder, told.runs)
@@ -65,7 +89,12 @@ def of_steps(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     return {"steps": [{**asdict(one), "of_a_question": round(one.median_us / question_us, 5)} for one in found]}
 
 
-PARTS: Final[dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]]] = {"paths": of_paths, "steps": of_steps}
+PARTS: Final[dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]]] = {
+    "paths": of_paths,
+    "cpu": of_cpu,
+    "growth": of_growth,
+    "steps": of_steps,
+}
 
 
 def said(line: str) -> None:
@@ -78,6 +107,7 @@ def main() -> None:
     reading = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
     reading.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these (default all)")
     reading.add_argument("--seconds", type=float, default=30, help="for each comparison of paths (default 30)")
+    reading.add_argument("--entries", type=int, default=1_000_000, help="largest ledger (default 1000000)")
     reading.add_argument("--runs", type=int, default=200, help="most runs of a step (default 200)")
     reading.add_argument("--out", type=Path, default=OUT, help=f"where the figures are kept (default {OUT})")
     told = reading.parse_args()
@@ -92,6 +122,10 @@ def main() -> None:
     told.out.parent.mkdir(parents=True, exist_ok=True)
     told.out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     said(f"{kept['seconds']} s on {machine['cores']} cores, load {kept['load_1min']:.1f}; kept in {told.out}")
+    if plots.able():
+        said(f"drawn: {', '.join(str(one) for one in plots.draw(kept, told.out.parent)) or 'nothing'}")
+    else:
+        said("matplotlib is not installed, so nothing was drawn; make bench-linkage installs it.")
     if "steps" in told.only and kept["load_1min"] > 2 * (os.cpu_count() or 1):
         print("This machine is busy with something else: take only the ratios.", file=sys.stderr)
 

@@ -8,13 +8,14 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord import signing
 from accord.v1 import broker_pb2
-from tests.bench.pipeline import Pipeline
+from tests.bench.pipeline import Pipeline, asked_one_by_one, pipeline
 
 ROUND: Final = 24
 """Verifications in a round."""
@@ -29,14 +30,12 @@ class Cost:
         questions: How many.
         verification_us: Processor time of one verification, microseconds.
         whole: Of a question: broker, every node, their rules and ledgers; in verifications.
-        node: Of one node's answer without its rules, in verifications.
         agencies: How many agencies each question went to.
     """
 
     questions: int
     verification_us: float
     whole: float
-    node: float
     agencies: int
 
     @property
@@ -48,7 +47,7 @@ class Cost:
         """One line."""
         return (
             f"agencies={self.agencies} questions={self.questions} whole={self.whole:.1f} for_each={self.target:.1f}"
-            f" node={self.node:.1f} verification_us={self.verification_us:.0f}"
+            f" verification_us={self.verification_us:.0f}"
         )
 
 
@@ -66,19 +65,31 @@ def verification_s() -> float:
 
 async def cost(here: Pipeline, requests: Sequence[broker_pb2.AskRequest]) -> Cost:
     """Ask one question after the other, with a round of verifications on each side."""
-    wholes, nodes, verifications = [], [], [verification_s()]
+    wholes, verifications = [], [verification_s()]
     for request in requests:
-        began, began_nodes = time.process_time(), here.node_cpu_s
+        began = time.process_time()
         await here.ask(request)
-        whole_s, node_s = time.process_time() - began, here.node_cpu_s - began_nodes
+        whole_s = time.process_time() - began
         verifications.append(verification_s())
         unit_s = (verifications[-2] + verifications[-1]) / 2
         wholes.append(whole_s / unit_s)
-        nodes.append(node_s / unit_s / len(here.agencies))
     return Cost(
         len(requests),
         statistics.median(verifications) * 1e6,
         statistics.median(wholes),
-        statistics.median(nodes),
         len(here.agencies),
     )
+
+
+async def cold_and_warm(home: Path, agencies: int, questions: int) -> tuple[Cost, Cost]:
+    """The very first question of a new federation, and later ones.
+
+    Args:
+        home: An empty folder.
+        agencies: How many agencies each question goes to.
+        questions: How many warm ones.
+    """
+    async with pipeline(home, agencies) as here:
+        cold = await cost(here, await here.asking.requests(1, here.agencies))
+        await asked_one_by_one(here, await here.asking.requests(4, here.agencies))
+        return cold, await cost(here, await here.asking.requests(questions, here.agencies))

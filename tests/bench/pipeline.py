@@ -10,6 +10,7 @@ programs put them together. Frames go from the broker's session to the node's ha
 
 import asyncio
 import contextlib
+import io
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from pathlib import Path
 from accord.statement import Draft, SignedStatement
 from accord.v1 import broker_pb2
 from agency_node import __main__ as node
+from agency_node import events as node_events
 from agency_node import settings as node_settings
 from broker import __main__ as programs
 from broker import caller
+from broker import events as broker_events
 from broker.agreements import Agreements
 from broker.ask import ask
 from broker.decide import Decider, Facts
@@ -44,14 +47,14 @@ class Pipeline:
     Attributes:
         asking: Makes questions ready.
         agencies: Who can be asked.
-        node_cpu_s: Processor time of the nodes' handlers so far, seconds; their rules run on threads beside.
+        keys: Everybody's keys.
+        parts: Policy, ledger and nodes, as `broker.ask` wants them.
     """
 
     asking: Asking
     agencies: tuple[str, ...]
-    node_cpu_s: float
-    _keys: trust.Federation
-    _parts: tuple[Decider, QuestionLedger, Dispatcher]
+    keys: trust.Federation
+    parts: tuple[Decider, QuestionLedger, Dispatcher]
 
     async def ask(self, request: broker_pb2.AskRequest) -> Released:
         """Carry one question.
@@ -60,7 +63,7 @@ class Pipeline:
             RuntimeError: Not everybody answered.
         """
         asked = self.check(request)
-        released = await ask(asked, self._parts[0], self._parts[1], self._parts[2], compose)
+        released = await ask(asked, self.parts[0], self.parts[1], self.parts[2], compose)
         if any(row.delivery != ANSWERED for row in released.rows):
             raise RuntimeError("a question was not answered by everybody: its figures would mean nothing")
         return released
@@ -78,8 +81,8 @@ class Pipeline:
                 tuple(Draft(part.node, part.part, part.salt, part.payload) for part in request.node_parts),
             ),
             agency=ASKER,
-            certificate=self._keys.agencies[ASKER].channel.certificate_der,
-            directory=self._keys.directory,
+            certificate=self.keys.agencies[ASKER].channel.certificate_der,
+            directory=self.keys.directory,
             now_ns=time.time_ns(),
         )
 
@@ -93,6 +96,9 @@ async def pipeline(home: Path, number: int) -> AsyncIterator[Pipeline]:
         number: How many nodes.
     """
     agencies = AGENCIES[:number]
+    # What the two programs log is made as always, and goes nowhere.
+    for events in (broker_events, node_events):
+        events.configure("info", io.StringIO(), strict=True)
     keys, people = found(home, agencies)
     for agency in agencies:
         write_node(home / agency, agency, people)
@@ -118,33 +124,33 @@ async def pipeline(home: Path, number: int) -> AsyncIterator[Pipeline]:
         return Facts(agreements.for_policy(asked), "fresh", today, touched)
 
     decider = Decider(lambda: policy.rules, facts, programs.new_id)
-    here = Pipeline(Asking(keys, policy.revision, people), agencies, 0.0, keys, (decider, questions, dispatcher))
+    here = Pipeline(Asking(keys, policy.revision, people), agencies, keys, (decider, questions, dispatcher))
     async with contextlib.AsyncExitStack() as ending:
         for agency in agencies:
             parts = ending.enter_context(node.answerer(node_settings.load(home / agency / "node.toml")))
             parts.rules.take(policy.data, policy.revision, time.time_ns())
             session = Session(agency)
             await sessions.attach(session)
-            ending.push_async_callback(_stop, asyncio.create_task(_pump(here, session, parts)))
+            ending.push_async_callback(_stop, asyncio.create_task(_pump(session, parts)))
         try:
             yield here
         finally:
             await sequencer.stop()
             policy.rules.engine.close()
             store.close()
+            for events in (broker_events, node_events):
+                events.configure(strict=True)
 
 
-async def _pump(here: Pipeline, session: Session, parts: node.Answerer) -> None:
+async def _pump(session: Session, parts: node.Answerer) -> None:
     """What a stream does: frames down, answers up; countersignatures are not kept."""
     while True:
         frame = await session.frames.get()
-        began = time.thread_time()
         for reply in await parts.frames.handle(frame):
             if reply.WhichOneof("frame") == "answered":
                 session.answered(reply.answered.query_id, reply.answered.signed_answer)
             elif reply.WhichOneof("frame") == "alarm":
                 session.refused(reply.alarm.query_id)
-        here.node_cpu_s += time.thread_time() - began
 
 
 async def _stop(task: "asyncio.Task[None]") -> None:
