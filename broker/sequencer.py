@@ -38,7 +38,7 @@ from accord.merkle import EMPTY_ROOT, SALT_BYTES
 from accord.reasons import Problem
 from broker.stages import LedgerUnavailable, RateLimited
 from broker.store import Store, tree
-from broker.store.prepared import Prepared
+from broker.store.prepared import Prepared, together
 from broker.store.tables import LEDGER_EDGE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_NOTE, LEDGER_TILE
 
 QUEUE_BATCHES: Final = 1_024
@@ -51,7 +51,9 @@ Guard = Callable[[Connection], None]
 """Reads, and raises a Problem to drop its batch. It must not write."""
 
 Write = Callable[[Connection, tuple[int, ...]], None]
-"""Changes state beside the entries, whose indices it is given. Whatever it raises fails the group."""
+"""Changes state beside the entries, whose indices it is given. Whatever it raises fails the group.
+
+It reads through `Prepared` only: its statements travel together."""
 
 _ENTRY = Prepared(insert(LEDGER_ENTRY))
 _HEAD = Prepared(insert(LEDGER_HEAD))
@@ -278,7 +280,8 @@ class Writer:
                 first = start + len(accepted)
                 accepted.extend(batch.records)
                 if batch.write is not None:
-                    batch.write(connection, tuple(range(first, start + len(accepted))))
+                    with together(connection):
+                        batch.write(connection, tuple(range(first, start + len(accepted))))
             # 2. Entries, tiles, head.
             size, root = start + len(accepted), self._head.root
             salts = self._salts(len(accepted))
@@ -289,10 +292,11 @@ class Writer:
                 entries = [merkle.entry(salt, one.body) for salt, one in zip(salts, accepted, strict=True)]
                 changed = merkle.append(start, [merkle.leaf_hash(entry) for entry in entries], read)
                 root = merkle.tree_root(size, merkle.overlay(changed, read), memo)
-                self._insert(connection, start, accepted, salts, entries)
-                _put_tiles(connection, changed)
-                self._save_note(connection)
-                _HEAD.run(connection, size=size, root=root)
+                with together(connection):
+                    self._insert(connection, start, accepted, salts, entries)
+                    _put_tiles(connection, changed)
+                    self._save_note(connection)
+                    _HEAD.run(connection, size=size, root=root)
             # Inclusion proofs read tiles, so they are made here; nothing leaves before the commit below.
             proofs = {
                 number: merkle.inclusion_proof(start + number, size, merkle.overlay(changed, read), memo)

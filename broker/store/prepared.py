@@ -12,7 +12,8 @@ runs a dozen a question while everyone waits for it. The statements stay Core ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,23 @@ class Prepared:
             made = _Compiled(str(compiled), places or tuple(params), places is not None, fixed)
             self._compiled[connection.dialect.name] = made
         return made
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Let statements whose rows nobody asks for travel together, where the driver can.
+
+    PostgreSQL's pipeline mode (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html): several statements
+    cost one journey to the server and back. What one of them fails with is raised at the next row that is asked for, or
+    at the end of the block. A SELECT goes through `Prepared` there, whose rows are fetched; SQLAlchemy would look for
+    them too early.
+    """
+    pipeline = getattr(connection.connection.dbapi_connection, "pipeline", None)
+    if pipeline is None:
+        yield
+        return
+    with pipeline():
+        yield
 
 
 def _failure(connection: Connection, made: _Compiled, error: Exception) -> Exception:

@@ -525,7 +525,7 @@ def test_error_texts_of_the_server_leave_out_what_was_in_a_row(databases: Broker
         writer.commit([Batch((), write=wrong)])
     store.close()
 
-    assert "the ledger could not be written: IntegrityError" == str(caught.value)
+    assert "the ledger could not be written: NotNullViolation" == str(caught.value)
 
 
 @pytest.mark.prove
