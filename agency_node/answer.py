@@ -162,7 +162,7 @@ def admit(received: Received, node: Node, now_ns: int) -> Admitted:
         raise Refused("the statement has expired")
     if statement.core.issued_at_ns > now_ns + CLOCK_SKEW_S * SECOND_NS:
         raise Refused("the statement is from the future")
-    with reading(node.engine) as connection:
+    with reading(node.engine, once=True) as connection:
         restored_ns = kept.warrants_from_ns(connection)
     if warrant.issued_at_s * SECOND_NS < restored_ns:
         raise Refused("the warrant is older than the copy that this node was restored from")
@@ -362,7 +362,7 @@ async def _say_one(admitted: Admitted, node: Node, rules: Rules, question: Quest
 
 
 def _withdrawn(node: Node, record_id: str) -> bool:
-    with reading(node.engine) as connection:
+    with reading(node.engine, once=True) as connection:
         return bool(withdrawn_among(connection, [record_id]))
 
 

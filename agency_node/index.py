@@ -554,7 +554,7 @@ class TokenIndex:
             now_ns: Now, nanoseconds since 1970.
             fresh_for_s: Oldest full pass that counts, in seconds.
         """
-        with reading(self._engine) as connection:
+        with reading(self._engine, once=True) as connection:
             rows = [_State(*row) for row in _STATES.rows(connection)]
         if not rows:
             return IndexState(Cause.MISSING)
@@ -578,7 +578,7 @@ class TokenIndex:
         """
         found: dict[bytes, list[Hit]] = defaultdict(list)
         wanted = iter(dict.fromkeys(tags))
-        with reading(self._engine) as connection:
+        with reading(self._engine, once=True) as connection:
             while some := list(islice(wanted, _TAGS_AT_ONCE)):
                 # One tag stands for those that the last portion lacks: to look for it twice finds it once.
                 some += some[:1] * (_TAGS_AT_ONCE - len(some))
@@ -589,7 +589,7 @@ class TokenIndex:
 
     def tokens_of(self, person_id: str) -> tuple[tuple[str, bytes], ...]:
         """(family id, token) of everything one person is indexed under, in complete indexes."""
-        with reading(self._engine) as connection:
+        with reading(self._engine, once=True) as connection:
             rows = connection.execute(
                 _HITS.where(index_record.c.person_id == person_id).order_by(index_token.c.family, index_token.c.tag)
             ).all()

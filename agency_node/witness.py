@@ -222,7 +222,7 @@ def newest(connection: Connection, origin: str) -> Seen | None:
 
 def seen(engine: Engine, origin: str) -> Seen | None:
     """As `newest`, in a transaction of its own: what the node says when it attaches, and tells the steward."""
-    with reading(engine) as connection:
+    with reading(engine, once=True) as connection:
         return newest(connection, origin)
 
 

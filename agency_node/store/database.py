@@ -38,7 +38,9 @@ _PRAGMAS: Final = (
 )
 TELLS: Final = "accord_tells"
 """Option of an engine: what turns its driver's errors into words without values; absent where they have none."""
-_WRITES: Final = "accord_writes"
+WRITES, READS, ONCE = "writes", "reads", "reads once"
+"""What a transaction may do."""
+_WHAT: Final = "accord_what"
 _LOOK_AT_SERVER: Final = (
     "Check that the database server runs and has room, and its address in the file of database_url_file."
 )
@@ -99,18 +101,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises:
         StateUnusable: The database failed. Nothing was committed, unless the connection broke while committing.
     """
-    with _transaction(engine, writes=True) as connection:
+    with _transaction(engine, WRITES) as connection:
         yield connection
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(engine: Engine, *, once: bool = False) -> Iterator[Connection]:
     """A transaction that only reads and sees one state of the database throughout.
+
+    Args:
+        engine: The state.
+        once: It is one statement, which sees one state by itself: a server is then not asked to begin and to end
+            anything, which would take twice as long again.
 
     Raises:
         StateUnusable: The database failed.
     """
-    with _transaction(engine, writes=False) as connection:
+    with _transaction(engine, ONCE if once else READS) as connection:
         yield connection
 
 
@@ -170,16 +177,16 @@ def failing(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def _transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+def _transaction(engine: Engine, what: str) -> Iterator[Connection]:
     with failing(engine):
-        connection, transaction = _begun(engine, writes)
+        connection, transaction = _begun(engine, what)
         with connection, transaction:
             yield connection
 
 
-def _begun(engine: Engine, writes: bool) -> tuple[Connection, RootTransaction]:
+def _begun(engine: Engine, what: str) -> tuple[Connection, RootTransaction]:
     for again in (True, False):
-        connection = engine.connect().execution_options(**{_WRITES: writes})
+        connection = engine.connect().execution_options(**{_WHAT: what})
         try:
             return connection, connection.begin()
         except BaseException as error:
@@ -201,12 +208,12 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if beginning(connection) == WRITES else "BEGIN")
 
 
-def writes(connection: Connection) -> bool:
-    """Whether the transaction that is being begun on a connection may write."""
-    return bool(connection.get_execution_options().get(_WRITES))
+def beginning(connection: Connection) -> str:
+    """What the transaction that is being begun on a connection may do."""
+    return str(connection.get_execution_options().get(_WHAT, READS))
 
 
 def version(connection: Connection) -> str | None:

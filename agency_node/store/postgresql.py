@@ -42,7 +42,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError
 
 from agency_node import keys
-from agency_node.store.database import NEWEST, TELLS, failing, migrate, reading, version, writes, writing
+from agency_node.store.database import (
+    NEWEST,
+    ONCE,
+    READS,
+    TELLS,
+    WRITES,
+    beginning,
+    failing,
+    migrate,
+    reading,
+    version,
+    writing,
+)
 from agency_node.store.failure import StateUnusable
 
 CONNECT_S: Final = 5
@@ -63,6 +75,8 @@ INDEX_JOB: Final = WRITER + 1
 READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({WRITER})"
 """Each later statement sees what was committed before it began, and so all that whoever held the lock before wrote."""
+
+_BEGINS: Final[Mapping[str, str]] = {WRITES: WRITE, READS: READ, ONCE: ""}
 
 OPTIONS: Final = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "host"})
 _CHECKED: Final = frozenset({"verify-full", "verify-ca"})
@@ -346,7 +360,9 @@ def only_adds(engine: Engine) -> tuple[str, ...]:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(WRITE if writes(connection) else READ)
+    begin = _BEGINS[beginning(connection)]
+    if begin:
+        connection.exec_driver_sql(begin)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, func, select, text
 
 from agency_node.ledger import Kind, Record, append, head
@@ -319,6 +320,21 @@ def test_a_reader_sees_one_state_throughout(store: Engine) -> None:
         after = head(connection)
 
     assert (before, 2) == (after, size(store))
+
+
+def test_one_statement_that_only_reads_begins_nothing(store: Engine) -> None:
+    """Half a dozen of them stand in every answer, and each beginning and end is a way to the server and back."""
+    add(store)
+    driver = _kept_open(store)
+
+    with reading(store, once=True) as connection:
+        found = head(connection)
+        once = driver.info.transaction_status
+    with reading(store) as connection:
+        head(connection)
+        usually = driver.info.transaction_status
+
+    assert (1, TransactionStatus.IDLE, TransactionStatus.INTRANS) == (found[0], once, usually)
 
 
 def test_a_lock_that_is_never_let_go_is_not_waited_for_forever(place: Place) -> None:
