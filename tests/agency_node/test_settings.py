@@ -99,7 +99,10 @@ def test_what_is_unknown_or_out_of_bounds_is_refused_by_name(tmp_path: Path, lin
         load(written(tmp_path, GOOD + line))
 
 
-@pytest.mark.parametrize("text", ['agency = "Police"', 'broker = "no-port"', "federation = 7"])
+@pytest.mark.parametrize(
+    "text",
+    ['agency = "Police"', 'broker = "no-port"', 'broker = "one:1,two"', 'broker = "one:1, two:2"', "federation = 7"],
+)
 def test_no_value_is_shown_in_an_error(tmp_path: Path, text: str) -> None:
     """T-PRV-1: what stands in the wrong place may be a secret."""
     name, value = text.split(" = ")

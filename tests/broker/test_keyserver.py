@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +35,8 @@ from broker.keyserver import (
     family_keys,
     spans,
 )
+from broker.stages import LedgerUnavailable
+from tests.world.broker_databases import BrokerDatabases
 
 EPOCH = "2026-1"
 FAMILY = "dob.x pc.x"
@@ -141,10 +143,18 @@ def test_another_epoch_is_named_as_such() -> None:
         asked([Batch(FAMILY, ELEMENTS)], epoch="2025-1")
 
 
-@pytest.fixture(params=["memory", "file"])
-def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Counters:
-    """Both ways to count."""
-    return MemoryCounters() if request.param == "memory" else StoredCounters(tmp_path / "quota.db")
+@pytest.fixture(
+    params=["memory", "file", pytest.param("server", marks=pytest.mark.needs("postgres", "initdb"))],
+)
+def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counters]:
+    """Every way to count."""
+    if request.param == "memory":
+        yield MemoryCounters()
+        return
+    on_server = request.param == "server"
+    stored = StoredCounters(request.getfixturevalue("databases").fresh() if on_server else tmp_path / "quota.db")
+    yield stored
+    stored.close()
 
 
 def test_a_years_index_is_bounded_by_the_records_enrolled(counters: Counters) -> None:
@@ -216,6 +226,24 @@ def test_a_restart_gives_nothing_back(tmp_path: Path) -> None:
 
     assert not StoredCounters(tmp_path / "quota.db").take(20_080, "police", "index", {FAMILY: 1}, (year,))
     assert 0o600 == (tmp_path / "quota.db").stat().st_mode & 0o777
+
+
+@pytest.mark.needs("postgres", "initdb")
+def test_the_next_broker_counts_on_from_where_the_last_one_stopped(databases: BrokerDatabases) -> None:
+    """T-LNK-6: taking over from another broker is no way to more guesses; a server that is away refuses."""
+    (year,) = spans(INDEX, EPOCH, 20_000, 100)
+    place = databases.fresh()
+    before, after = StoredCounters(place), StoredCounters(place)
+    before.take(20_000, "police", "index", {FAMILY: 200}, (year,))
+    more = after.take(20_080, "police", "index", {FAMILY: 1}, (year,))
+    databases.server.stop()
+    with pytest.raises(LedgerUnavailable):
+        after.take(20_080, "housing", "index", {FAMILY: 1}, (year,))
+    databases.server.start()
+    before.close()
+    after.close()
+
+    assert not more
 
 
 COUNTED = st.dictionaries(st.sampled_from("abc"), st.integers(1, 5))
