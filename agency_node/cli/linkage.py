@@ -54,7 +54,9 @@ def evaluate(
     truth: Annotated[str, typer.Option(help="The column that says who is who.")],
     household: Annotated[str, typer.Option(help="The column that says who lives together.")] = "",
     sample: Annotated[int, typer.Option(min=0, help="Ask about so many people, chosen at random; 0 for all.")] = 0,
-    prior: Annotated[Path | None, typer.Option(help="A prior other than the one that ships.", exists=True)] = None,
+    prior: Annotated[
+        Path | None, typer.Option(help="Other weights, held to those that ship as in force.", exists=True)
+    ] = None,
     on: Annotated[str, typer.Option(help="The day of the questions, for ages: 2026-11-22; today when left out.")] = "",
     as_json: JsonOption = False,
 ) -> None:
