@@ -81,7 +81,8 @@ class Turns(Generic[Ticket]):
         Args:
             agency: Who asks.
             ticket: Names the question; given back by `leave` when its turn has come.
-            most_before: How many others may come into work before it, lest its turn come too late.
+            most_before: How many others may come into work before it, lest its turn come too late. Turns do not come
+                evenly, so of an agency of which somebody waits already a quarter counts: few are to wait in vain.
 
         Returns:
             True when it is in work at once, false when it waits; and the question that gave way, which waits no more.
@@ -96,7 +97,8 @@ class Turns(Generic[Ticket]):
         gave_way = None
         if mine >= self._limits.agency_waiting:
             raise RateLimited("too many questions of this agency wait already", COME_AGAIN_S)
-        if mine + sum(min(len(one), mine + 1) for name, one in self._waiting.items() if name != agency) > most_before:
+        before = mine + sum(min(len(one), mine + 1) for name, one in self._waiting.items() if name != agency)
+        if before > (most_before / 4 if mine else most_before):
             raise RateLimited("its turn would not come in time", COME_AGAIN_S)
         if self.waiting >= self._limits.waiting:
             longest = max(self._waiting.values(), key=len, default=deque[Ticket]())
@@ -203,8 +205,7 @@ class Room:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         wait_s = max(0.0, min(self._longest_s, remaining_s - self._needed_s))
-        # Turns do not come evenly: half of the time must do, lest many wait in vain.
-        most_before = wait_s / 2 / self._turn_s - 1 if self._turn_s else math.inf
+        most_before = wait_s / self._turn_s - 1 if self._turn_s else math.inf
         at_once, gave_way = self._turns.arrive(agency, turn, most_before)
         if gave_way is not None:
             gave_way.set_result(False)
