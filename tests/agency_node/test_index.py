@@ -249,7 +249,6 @@ def test_no_description_is_in_the_file(store: Engine, tmp_path: Path) -> None:
 # ---- refreshing -----------------------------------------------------------------------------------------------------
 
 
-@ON_BOTH
 def test_only_changed_people_cost_tokens(store: Engine) -> None:
     """A refresh of an unchanged register asks the key servers for nothing."""
     people = agency(3 * BATCH)
@@ -564,7 +563,6 @@ def test_a_number_met_again_hundreds_of_people_later_stops_the_job(store: Engine
         run(store, SimulatedAgency(rows))
 
 
-@ON_BOTH
 def test_whoever_has_gone_is_removed_however_many_they_are(store: Engine) -> None:
     """T-LNK-5: removed a few hundred at a time, and nobody who is still there with them."""
     run(store, agency(700))

@@ -58,7 +58,7 @@ GIVEN = Given(
 
 
 SQLITE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-"""What only a file can have."""
+"""What only a file can have, or what takes long on a server that shows it elsewhere."""
 
 
 def ask(store: Engine, given: Given) -> Stored | None:
@@ -184,6 +184,7 @@ def test_sixty_four_attempts_at_once_give_one_answer(store: Engine) -> None:
     assert told == kept
 
 
+@SQLITE
 def test_sixty_four_questions_with_one_warrant_give_one_answer(store: Engine) -> None:
     """T-SEC-1: a warrant cannot be shared out over questions."""
     barrier = threading.Barrier(64)
