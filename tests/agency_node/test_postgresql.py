@@ -1,6 +1,7 @@
 """State on a PostgreSQL server: who may do what, what is refused before anything is served, and what a restart does."""
 
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +12,9 @@ import pytest
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, func, select, text
 
+from agency_node import store as store_package
 from agency_node.ledger import Kind, Record, append, head
-from agency_node.store import StateUnusable, postgresql, prepare_state, reading, writing
+from agency_node.store import StateUnusable, open_state, postgresql, prepare_state, reading, writing
 from agency_node.store.agreements import withdraw
 from agency_node.store.database import migrate
 from agency_node.store.index import IndexBusy, only_job
@@ -475,3 +477,15 @@ def test_an_index_job_is_alone_again_after_a_restart(place: Place, store: Engine
     with only_job(other):
         pass
     other.dispose()
+
+
+def test_without_the_driver_the_cure_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is an extra of the installation; who keeps state in a file does without."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "agency_node.store.postgresql")
+    monkeypatch.delattr(store_package, "postgresql")
+
+    with pytest.raises(StateUnusable, match="driver") as caught:
+        open_state(tmp_path / "node.db", tmp_path / "database.url")
+
+    assert "pip install" in caught.value.cure
