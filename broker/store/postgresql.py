@@ -193,7 +193,7 @@ class Seat:
         except Occupied:
             return False
         except DBAPIError as error:
-            raise StoreUnusable(told(error.orig)) from error
+            raise StoreUnusable(told(error.orig), _REACH) from error
 
     def drop(self) -> None:
         """Let go of the lock; the engine's own connection is closed with it."""
@@ -249,7 +249,7 @@ def open_server(url_file: Path) -> Store:
             _refuse_too_much(address, connection)
     except DBAPIError as error:
         reader.dispose()
-        raise StoreUnusable(told(error.orig)) from error
+        raise StoreUnusable(told(error.orig), _REACH) from error
     except BaseException:
         reader.dispose()
         raise
@@ -270,7 +270,7 @@ def read_server(url_file: Path) -> Store:
             _refuse_unprepared(address, version(connection))
     except DBAPIError as error:
         reader.dispose()
-        raise StoreUnusable(told(error.orig)) from error
+        raise StoreUnusable(told(error.orig), _REACH) from error
     except BaseException:
         reader.dispose()
         raise
@@ -323,7 +323,7 @@ def prepare(owner_file: Path, url_file: Path) -> str:
         with engine.begin() as connection:
             _grant(connection, serving.user)
     except DBAPIError as error:
-        raise StoreUnusable(told(error.orig)) from error
+        raise StoreUnusable(told(error.orig), _REACH) from error
     finally:
         engine.dispose()
     return NEWEST
@@ -553,7 +553,7 @@ def look(url_file: Path) -> Found:
             lacking = tuple(connection.execute(_LACKING).scalars())
             held, waiting, here = connection.execute(_WRITERS, {"writer": WRITER}).one()
     except DBAPIError as error:
-        raise StoreUnusable(told(error.orig)) from error
+        raise StoreUnusable(told(error.orig), _REACH) from error
     finally:
         store.close()
     careless = tuple(name for name, value in durable.items() if value not in DURABLE[name])
@@ -577,6 +577,9 @@ def told(error: BaseException | None) -> str:
     return f"the database server refused it with SQLSTATE {state[:5]}"
 
 
+_REACH: Final = (
+    "Check that the database server runs, the address in database_url_file, and the network: accord-broker doctor."
+)
 _ACCOUNT: Final = re.compile("authentication failed|role .* does not exist|no pg_hba.conf entry|no password supplied")
 _WORDS: Final[Mapping[str, str]] = {
     "28": "the database server does not accept the account of database_url_file",

@@ -347,6 +347,7 @@ def test_a_wrong_password_is_said_without_showing_it(databases: BrokerDatabases,
         open_store(Server(file))
 
     assert "canary" not in str(caught.value)
+    assert "database_url_file" in caught.value.cure
 
 
 def test_a_broker_is_told_of_a_file_or_of_a_server_and_not_of_both(tmp_path: Path) -> None:
