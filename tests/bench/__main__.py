@@ -1,6 +1,6 @@
 """What a question costs on this machine: `make bench`.
 
-    python -m tests.bench [--only paths cpu] [--seconds 30] [--runs N] [--out build/bench.json]
+    python -m tests.bench [--only paths cpu] [--seconds 25] [--runs N] [--out build/bench.json]
 
 * *paths*: a whole federation of real processes against two floors, in turns (`tests.bench.paths`).
 * *cpu*: processor time of a question without gRPC, in Ed25519 verifications (`tests.bench.cpu`).
@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -38,7 +39,10 @@ WAYS: Final = tuple((agencies, callers) for agencies in (1, 5) for callers in (1
 def of_paths(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     """Whole questions against the floors."""
     found = []
-    with federation(folder, max(agencies for agencies, _ in WAYS)) as here:
+    server = shutil.which("initdb") is not None
+    if not server:
+        said("PostgreSQL's initdb is not on this machine: the whole path is measured on SQLite only.")
+    with federation(folder, max(agencies for agencies, _ in WAYS), server) as here:
 
         async def every() -> None:
             for agencies, callers in WAYS:
@@ -106,7 +110,7 @@ def main() -> None:
     """Measure, print, and keep the figures."""
     reading = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
     reading.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these (default all)")
-    reading.add_argument("--seconds", type=float, default=30, help="for each comparison of paths (default 30)")
+    reading.add_argument("--seconds", type=float, default=25, help="for each comparison of paths (default 25)")
     reading.add_argument("--entries", type=int, default=1_000_000, help="largest ledger (default 1000000)")
     reading.add_argument("--runs", type=int, default=200, help="most runs of a step (default 200)")
     reading.add_argument("--out", type=Path, default=OUT, help=f"where the figures are kept (default {OUT})")

@@ -41,11 +41,11 @@ from agency_node.channel import Identity, dial
 from agency_node.cli import people as typed
 from agency_node.mapping import open_records
 from broker import policy
-from deploy.demo import county, identity_provider
+from deploy.demo import county
 from deploy.demo.processes import Processes
 from tests.bench.direct import DirectKeyServer
 from tests.bench.relay import HEAD_FILE
-from tests.world import trust
+from tests.world import database_servers, state_servers, trust
 from tests.world.key_servers import write_records
 from tests.world.stack import policy_files
 
@@ -296,12 +296,13 @@ def fixed_head(keys: trust.Federation) -> str:
 
 
 @contextlib.contextmanager
-def federation(home: Path, number: int) -> Iterator[Federation]:
+def federation(home: Path, number: int, server: bool = False) -> Iterator[Federation]:
     """Found a federation with so many agencies to ask, and run everything till the block ends.
 
     Args:
         home: An empty folder.
         number: How many nodes of each kind.
+        server: Also run the whole path with every state and ledger on a PostgreSQL server, as `Full, PostgreSQL`.
     """
     events.configure("warning")
     agencies = AGENCIES[:number]
@@ -310,33 +311,57 @@ def federation(home: Path, number: int) -> Iterator[Federation]:
     (home / "floor" / HEAD_FILE).write_text(fixed_head(keys), "utf-8")
     started = _Started(home, keys.name)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
-    with Processes(home, clean) as started.processes:
-        broker, steward = started.centre()
+    with contextlib.ExitStack() as ending:
+        placed = ending.enter_context(_on_server(home, agencies)) if server else {}
+        started.processes = ending.enter_context(Processes(home, clean))
+        if server:
+            shutil.copytree(home / "broker", home / "broker-on-server")
+            started.broker("broker-on-server", f'database_url_file = "{placed["broker"]}"\n')
+        started.broker("broker", "")
+        started.steward()
+        broker, steward = (started.listening(name)["listening_on"] for name in ("broker", "steward"))
         floor, streams = started.relay()
         unary = started.at_once(agencies)
-        for agency in (ASKER, *agencies):
+        for agency in agencies:
             write_node(home / agency, agency, people, broker, steward)
-        identity_provider.of_node(home / ASKER)
         asyncio.run(index_all([home / agency for agency in agencies], direct(keys)))
-        for agency in agencies:
-            shutil.copytree(home / agency, home / f"{agency}-of-floor")
-            write_node(home / f"{agency}-of-floor", agency, (), streams, steward)
-        for agency in agencies:
-            started.start(f"{agency}-of-floor", "accord-node", "serve", "--home", str(home / f"{agency}-of-floor"))
-        for agency in (ASKER, *agencies):
-            started.start(agency, "accord-node", "serve", "--home", str(home / agency))
-        started.wait("relay", lambda: started.attached("relay") >= set(agencies))
-        started.wait("broker", lambda: started.attached("broker") >= {ASKER, *agencies})
-        own = {agency: (agency,) for agency in agencies}
+        floors = tuple(f"{agency}-of-floor" for agency in agencies)
+        kinds = [("relay", floors, streams, ""), ("broker", agencies, broker, "")]
+        if server:
+            other = started.listening("broker-on-server")["listening_on"]
+            kinds.append(("broker-on-server", tuple(f"{agency}-on-server" for agency in agencies), other, "server"))
+        for _, names, at, where in kinds:
+            for name, agency in zip(names, agencies, strict=True):
+                if name != agency:
+                    shutil.copytree(home / agency, home / name)
+                url = f'database_url_file = "{placed[agency]}"\n' if where else ""
+                write_node(home / name, agency, (), at, steward, url)
+        if server:
+            asyncio.run(index_all([home / name for name in kinds[-1][1]], direct(keys)))
+        for _, names, _, _ in kinds:
+            for name in names:
+                started.start(name, "accord-node", "serve", "--home", str(home / name))
+        for middle, _, _, _ in kinds:
+            started.wait(middle, lambda middle=middle: started.attached(middle) >= set(agencies))  # type: ignore[misc]  # bound now
+        at_once = tuple(f"{one}-at-once" for one in agencies)
         paths = {
-            "F": Path_("F", unary, {"relay": ("unary",), "nodes": tuple(f"{one}-at-once" for one in agencies)}),
-            "R": Path_(
-                "R", floor, {"relay": ("relay",), "nodes": tuple(f"{one}-of-floor" for one in agencies)}, warranted=True
-            ),
-            "Full": Path_("Full", broker, {"broker": ("broker",), "nodes": tuple(own)}, tls=True),
+            "F": Path_("F", unary, {"relay": ("unary",), "nodes": at_once}),
+            "R": Path_("R", floor, {"relay": ("relay",), "nodes": floors}, warranted=True),
+            "Full": Path_("Full", broker, {"broker": ("broker",), "nodes": agencies}, tls=True),
         }
+        if server:
+            name, parts = "Full, PostgreSQL", {"broker": ("broker-on-server",), "nodes": kinds[-1][1]}
+            paths[name] = Path_(name, other, parts, tls=True)
         asker = Asking(keys, started.revision("broker"), people)
         yield Federation(home, keys, started.processes, agencies, paths, asker)
+
+
+@contextlib.contextmanager
+def _on_server(home: Path, agencies: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """A database for the broker and each node: party -> the file with its address."""
+    with database_servers.postgresql(fsync="on") as running:
+        state_servers.accounts(running)
+        yield state_servers.on_server(running, home, ["broker", *agencies])
 
 
 @dataclass(slots=True)
@@ -366,18 +391,20 @@ class _Started:
     def revision(self, name: str) -> str:
         return self.listening(name)["policy"]
 
-    def centre(self) -> tuple[str, str]:
-        """Broker and steward; where they listen."""
-        (self.home / "broker" / "broker.toml").write_text(
+    def broker(self, name: str, place: str) -> None:
+        """A broker in the folder of this name."""
+        (self.home / name / "broker.toml").write_text(
             f'federation = "{self.name}"\nlisten = "localhost:0"\n'
             f"node_deadline_ms = {DEADLINE_MS}\nask_deadline_ms = {DEADLINE_MS + 1_000}\n"
-            "agency_at_once = 64\nquestions_at_least = 64\n",
+            f"agency_at_once = 64\nquestions_at_least = 64\n{place}",
             "utf-8",
         )
+        self.start(name, "accord-broker", "serve", "--home", str(self.home / name))
+
+    def steward(self) -> None:
+        """The steward."""
         (self.home / "steward" / "steward.toml").write_text(f'federation = "{self.name}"\nlisten = "localhost:0"\n')
-        self.start("broker", "accord-broker", "serve", "--home", str(self.home / "broker"))
         self.start("steward", "accord-node", "steward", "--home", str(self.home / "steward"))
-        return self.listening("broker")["listening_on"], self.listening("steward")["listening_on"]
 
     def relay(self) -> tuple[str, str]:
         """The relay to real nodes; where it is asked and where they dial."""
@@ -395,14 +422,19 @@ class _Started:
 
 
 def write_node(
-    home: Path, agency: str, people: Sequence[county.Person], broker: str = "localhost:9", steward: str = "localhost:9"
+    home: Path,
+    agency: str,
+    people: Sequence[county.Person],
+    broker: str = "localhost:9",
+    steward: str = "localhost:9",
+    more: str = "",
 ) -> None:
     """A node's settings; and its records where there are people."""
     if people:
         write_records(home / "records", agency, people)
     (home / "node.toml").write_text(
         f'federation = "midshire"\nagency = "{agency}"\nbroker = "{broker}"\nsteward = "{steward}"\n'
-        'mapping = "records/mapping.yaml"\nanswer_pace_ms = 0\n',
+        f'mapping = "records/mapping.yaml"\nanswer_pace_ms = 0\n{more}',
         "utf-8",
     )
 
