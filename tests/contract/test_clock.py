@@ -58,6 +58,16 @@ def test_time_that_passes_is_no_step(slews: Sequence[float]) -> None:
     assert [] == machine.clock.steps()
 
 
+def test_a_process_that_was_stopped_between_two_readings_saw_no_step() -> None:
+    """The control of busy machines: the clocks are read one after the other, and two seconds may lie between."""
+    running = iter([0, 0, *[10 * SECOND_NS, 12 * SECOND_NS], *[13 * SECOND_NS] * 4])
+    wall = iter([100 * SECOND_NS, 112 * SECOND_NS, 113 * SECOND_NS, 113 * SECOND_NS])
+    clock = Clock(lambda: next(wall), lambda: next(running))
+
+    assert 113 * SECOND_NS == clock.now_ns()
+    assert [] == clock.steps()
+
+
 def test_the_least_step_is_half_a_second() -> None:
     """The control of the threshold: a little less is none."""
     less, enough = Machine(), Machine()

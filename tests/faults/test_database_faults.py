@@ -52,6 +52,7 @@ ERRORS: Final[dict[str, Callable[[], Exception]]] = {
     "unforeseen": lambda: RuntimeError(TEXT),
     "key": lambda: KeyError(TEXT),
     "value": lambda: ValueError(TEXT),
+    "memory": lambda: MemoryError(TEXT),
     "decoding": lambda: UnicodeDecodeError("utf-8", TEXT.encode(), 0, 1, TEXT),
 }
 """What a driver may raise, and after these what it should not but some day will."""
@@ -137,7 +138,7 @@ async def suffer(world: worlds.World, faults: Faults, told: Told) -> None:
         return "withdrawn"
 
     last: list[str] = []
-    await each("broker", faults, told, ask, 2)
+    await each("broker", faults, told, ask, 1)
     for party in (ASKER, "steward"):
         await each(party, faults, told, ask, 1)
     for party in ("broker", ASKER):
