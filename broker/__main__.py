@@ -30,7 +30,7 @@ from accord.v1 import (
     keys_pb2_grpc,
     node_pb2_grpc,
 )
-from broker import bundle_server, decide, events, keys, keyserver, metrics, service, tls
+from broker import decide, events, keys, keyserver, metrics, service, tls
 from broker.admission import Limits, Room
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
@@ -184,6 +184,9 @@ async def running(
     policy = load_policy(settings.policy_bundle, directory, engine_of(settings))
     around = contextlib.AsyncExitStack()
     if settings.policy_listen is not None:
+        # Few want it and it takes long to load, while a broker that starts again is waited for.
+        from broker import bundle_server
+
         # While it waits for its turn as well, so that its policy server has the rules when the turn comes.
         await around.enter_async_context(bundle_server.serving(settings.policy_listen, lambda: policy.data))
     store = open_store(settings.place)
