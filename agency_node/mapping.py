@@ -8,6 +8,7 @@
 """
 
 import datetime
+import functools
 import json
 import re
 import uuid
@@ -286,6 +287,12 @@ class Records:
         perhaps = select(within).where(~certainly_older(within.c.changed_at, watermark, self._mapping.dialect))
         return self._read(perhaps, lambda row: not row[at] or row[at] >= watermark)
 
+    @functools.cached_property
+    def _one(self) -> Select[Any]:
+        """The people query for one person; put together once, since every answer asks it."""
+        within = self._within()
+        return select(within).where(within.c.id == bindparam("person_id", type_=_ID_TYPES[self._id_kind]))
+
     def _within(self) -> Subquery:
         """The people query, to be narrowed."""
         return self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
@@ -314,12 +321,7 @@ class Records:
         wanted = self._bound(person_id)
         if wanted is None:
             return None
-        within = self._within()
-        rows = self._source.rows(
-            select(within).where(within.c.id == bindparam("person_id", type_=_ID_TYPES[self._id_kind])),
-            {"person_id": wanted},
-            2,
-        )
+        rows = self._source.rows(self._one, {"person_id": wanted}, 2)
         if len(rows) > 1:
             raise _twice()
         return self._person(self._plain(rows[0])) if rows else None
