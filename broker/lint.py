@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import yaml
+
 from broker.engines.regorus import data_of, syntax_tree
 
 _FUNCTIONS: Final = (
@@ -179,7 +181,7 @@ def _of_file(one: _Rules) -> Iterator[Fault]:
                     1,
                     "NO_METADATA",
                     f"The rule '{name}' does not say what it means.",
-                    "Write '# METADATA' and '# title: ...' above its first line.",
+                    "Write '# METADATA' and '# title: ...' above its first line, without a colon in the title.",
                 )
 
 
@@ -196,8 +198,15 @@ def _described(lines: Sequence[str], first: int) -> bool:
         if not line.startswith("#"):
             break
         block.append(line)
-    titled = any(re.match(r"#\s*title:\s*\S", line) for line in block)
-    return titled and any(_METADATA.match(line) for line in block)
+    block.reverse()
+    if not (block and _METADATA.match(block[0])):
+        return False
+    try:
+        said = yaml.safe_load("\n".join(line[1:].removeprefix(" ") for line in block[1:]))
+    except yaml.YAMLError:
+        # Open Policy Agent refuses the whole bundle for it, such as for a title with a colon in it.
+        return False
+    return isinstance(said, dict) and isinstance(said.get("title"), str) and bool(said["title"].strip())
 
 
 def _of_rule(one: _Rules, name: str, rule: Node, known: "_Known") -> Iterator[Fault]:

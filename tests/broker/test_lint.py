@@ -118,7 +118,15 @@ def test_a_package_is_that_of_its_directory() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [HEAD, HEAD + "# METADATA\n", HEAD + "# title: Held\n", HEAD + SAID + "\n", HEAD + "# METADATA\n# title:\n"]
+    "head",
+    [
+        HEAD,
+        HEAD + "# METADATA\n",
+        HEAD + "# title: Held\n",
+        HEAD + SAID + "\n",
+        HEAD + "# METADATA\n# title:\n",
+        HEAD + "# METADATA\n# title: a: b\n",
+    ],
 )
 def test_a_rule_says_what_it_means(head: str) -> None:
     """The list of rules that people read is made of these titles."""

@@ -119,7 +119,7 @@ def test_without_an_agreement_early_help_reaches_nobody(rules: Rules) -> None:
 
 
 def test_a_charity_is_refused_until_the_public_task_is_stated(rules: Rules) -> None:
-    """The others' duties do not depend on it; the charity's leave does, and the refusal says what to do."""
+    """LAW-10: the others' duties do not depend on it; the charity's leave does, and the refusal says what to do."""
     part = question_to_all("agency.contact", "s47_enquiry", public_task=False)
     decision = decided(rules, "agency.contact", "s47_enquiry", part, agreed=False)
     (denial,) = decision.by_target["charity"].denials
@@ -165,7 +165,7 @@ def test_no_agency_answers_a_question_it_does_not_own(rules: Rules, agency: str)
 
 @pytest.mark.parametrize("purpose", DATA["purposes"])
 def test_law_16_narrower_for_non_statutory(purpose: str) -> None:
-    """Charities and schools may be asked some of what statutory bodies may be asked, and not all of it."""
+    """LAW-16: charities and schools may be asked some of what statutory bodies may be asked, and not all of it."""
 
     def asked_of(kinds: frozenset[str], other: bool) -> set[str]:
         return {

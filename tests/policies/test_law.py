@@ -12,7 +12,7 @@ import pytest
 
 from accord.canonical import encode
 from broker.engines.regorus import data_of
-from tests.world.rules import AT_NS, Document, codes, example, example_for, shipped, unsafe_ask
+from tests.world.rules import AT_NS, Document, codes, embedded, example, example_for, shipped, unsafe_ask, value_of
 
 INPUT_SCHEMA: Final = json.loads(shipped().files["schemas/input.json"])
 INPUT: Final = jsonschema_rs.Draft202012Validator(INPUT_SCHEMA)
@@ -415,6 +415,30 @@ def test_law_25_jurisdiction() -> None:
                 wrong.append((name, agency, asker, holder))
 
     assert wrong == []
+
+
+def test_law_08_s115_to_relevant_authority() -> None:
+    """LAW-08: were s.115 in force, it would open towards a relevant authority and nobody else, whoever holds."""
+    engine = embedded(shipped())
+    gateways = {**DATA["gateways"], "cda1998_s115": {**DATA["gateways"]["cda1998_s115"], "effective_from_ns": 0}}
+    engine.clear_data()
+    engine.add_data_json(json.dumps({"accord": {"data": {**DATA, "gateways": gateways}}}))
+    characters = INPUT_SCHEMA["$defs"]["party"]["properties"]["characters"]["items"]["enum"]
+    opened = set()
+    for purpose, asker, holder in itertools.product(("marac", "mappa", "missing_child"), characters, characters):
+        document = example_for(purpose)
+        document["requester"]["characters"] = [asker]
+        document["targets"] = document["targets"][:1]
+        document["targets"][0] |= {"gateway_id": "cda1998_s115", "art6": "e"}
+        document["targets"][0]["responder"]["characters"] = [holder]
+        engine.set_input_json(json.dumps(document))
+        (word,) = value_of(engine, "data.accord.query.decision")["by_target"].values()
+        opened |= {(purpose, asker, holder)} if word["allow"] else set()
+
+    # A body that is not public has no public task of its own, so basis e is not open to it.
+    holders = set(characters) - {"non_public"}
+
+    assert set(itertools.product(("marac", "mappa", "missing_child"), ["relevant_authority"], holders)) == opened
 
 
 def test_law_09_s325_listed_bodies_only() -> None:
