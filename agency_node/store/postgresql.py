@@ -172,9 +172,12 @@ class Bounded(psycopg.Connection[Any]):
         """Wait for the server, no longer than `silence_s`."""
         try:
             return super().wait(gen, interval, self.silence_s if timeout is None else timeout)
-        except TimeoutError:
-            self.pgconn.finish()
-            raise psycopg.OperationalError("the server says nothing") from None
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and not self.closed:
+                # Neither the server nor a broken connection raised it: the time is up. What it may still say belongs
+                # to a statement that nobody waits for, so this connection is of no use any more.
+                self.pgconn.finish()
+            raise
 
 
 def open_database(url_file: Path) -> Engine:
