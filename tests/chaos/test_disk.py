@@ -50,7 +50,7 @@ def test_a_broker_whose_disk_is_full_releases_nothing_and_heals(world: Stack) ->
     history, since, until = _through(world, no_file_may_grow(world.processes.pid("broker")), SEED)
     control = history.released_between(until, until + FULL_S)
     released = history.released_between(since, until)
-    told = history.first_after(since, "not_serving")
+    told = history.first_after(since - SETTLE_S, "not_serving")
     world.halt()
     found, report = world.reconciled(), world.checked()
     print(
