@@ -286,21 +286,11 @@ def test_a_replayed_warrant_is_refused(stage: Stage, rounds: int) -> None:
     assert sum(tally.tried.values()) > 50 * rounds
 
 
-def test_after_a_restored_copy_no_warrant_of_before_is_good(stage: Stage) -> None:
-    """T-SEC-1: what was used since the copy was made is not known any more, so nothing of that time is accepted.
-
-    The control: where nobody says that a copy was put back, all of them are answered again.
-    """
-    control = stage.run(restored(stage, told=False))
-    accepted = stage.run(restored(stage, told=True))
-    print(f"T-SEC-1 after_restore_accepted={accepted} of 8 control_accepted={control}")
-
-    assert (0, 8) == (accepted, control)
-    assert 1 == sum(one["kind"] == "RESTORED" for one in stage.world.node_records(ASK))
-
-
 def test_a_node_that_forgot_what_it_answered_is_seen_to_accept(stage: Stage) -> None:
-    """The control: with the used warrants gone from its state, the same count finds that replays are accepted."""
+    """The control: with the used warrants gone from its state, the same count finds that replays are accepted.
+
+    It comes before a copy is put back: right after that, warrants of the same second count as warrants of before.
+    """
 
     async def forgetful() -> Tally:
         tally = Tally()
@@ -315,3 +305,16 @@ def test_a_node_that_forgot_what_it_answered_is_seen_to_accept(stage: Stage) -> 
 
     # The first use is none; one more is one too many.
     assert sum(stage.run(forgetful()).accepted.values()) > 1
+
+
+def test_after_a_restored_copy_no_warrant_of_before_is_good(stage: Stage) -> None:
+    """T-SEC-1: what was used since the copy was made is not known any more, so nothing of that time is accepted.
+
+    The control: where nobody says that a copy was put back, all of them are answered again.
+    """
+    control = stage.run(restored(stage, told=False))
+    accepted = stage.run(restored(stage, told=True))
+    print(f"T-SEC-1 after_restore_accepted={accepted} of 8 control_accepted={control}")
+
+    assert (0, 8) == (accepted, control)
+    assert 1 == sum(one["kind"] == "RESTORED" for one in stage.world.node_records(ASK))
