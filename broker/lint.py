@@ -28,8 +28,8 @@ _FUNCTIONS: Final = (
 FUNCTIONS: Final = frozenset(_FUNCTIONS.split())
 """The only functions a rule may call besides those that rules define: total, quick, and equal in every engine."""
 
-GENERATED: Final = "accord/query/own.rego"
-"""Made when a bundle is built; nobody reads it as a rule."""
+OWN_RULES: Final = "accord/query/own.rego"
+"""Made when a bundle is built: leads from a question's identifier to its own rule; nobody reads it as a rule."""
 
 OVERLAY: Final = ("accord", "overlay")
 """The package in which an agency narrows the rules for itself; most have none."""
@@ -171,7 +171,7 @@ def _of_file(one: _Rules) -> Iterator[Fault]:
         )
     for node in one.dotted:
         yield _fault(one, node, "DOTTED_NAME", "A rule's name has one part.", "Leave out the dots.")
-    if one.file != GENERATED:
+    if one.file != OWN_RULES:
         for name, definitions in one.rules.items():
             first = min(_place(definition)[0] for definition in definitions)
             if not _described(one.text.decode().splitlines(), first):

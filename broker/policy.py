@@ -27,15 +27,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from accord import bundle, canonical, catalogue
 from accord.canonical import Json, b64url, encode, sha256
 from accord.reasons import Problem
-from broker.lint import Fault, lint
+from broker.lint import OWN_RULES, Fault, lint
 
 PROFILES: Final = ("demo", "production")
 """demo works with law that no lawyer has checked yet; production refuses it."""
 
 DATA: Final = "accord/data/data.json"
-OWN_RULES: Final = "accord/query/own.rego"
-"""Made here: leads from a question's identifier to its own rule."""
-
 SHIPPED_SCHEMAS: Final = ("schemas/input.json", "schemas/decision.json")
 
 FOREVER_NS: Final = 2**63 - 1
