@@ -96,7 +96,10 @@ class Regorus:
         except queue.Full as error:
             raise PolicyUnavailable("too many decisions are waiting") from error
         try:
-            text, elapsed_us = await asyncio.wait_for(outcome, self._timeout_s)
+            # Not wait_for: before Python 3.12 it forgets that it was cancelled when the outcome has just come, and a
+            # program told to stop would go on (https://github.com/python/cpython/issues/86296).
+            async with asyncio.timeout(self._timeout_s):
+                text, elapsed_us = await outcome
         except TimeoutError as error:
             raise PolicyLate("the engine did not answer in time") from error
         return Evaluation(_result(text), self._revision, NAME, elapsed_us)

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from accord.bundle import Bundle
+from agency_node.engines import regorus as node_engines
 from broker import engines as interface
 from broker.engines import Engine, PolicyError, PolicyUnavailable, PolicyUndefined
 from broker.engines.regorus import Regorus, data_of
@@ -81,6 +84,27 @@ def test_an_input_that_is_no_document_raises(document: bytes) -> None:
         engine.close()
 
     assert {"by_target": {}} == found
+
+
+@pytest.mark.parametrize("kind", [Regorus, node_engines.Regorus])
+def test_whoever_is_told_to_stop_while_a_decision_comes_stops(kind: Callable[[Bundle], Engine]) -> None:
+    """T-OPS-4: a decision and the end of its asker that fall together: the end is not forgotten."""
+    engine = kind(_bundle("decision := {1: 1}"))
+
+    async def both() -> bool:
+        asking = asyncio.create_task(_one(engine))
+        await asyncio.sleep(0)
+        # The loop stands still while the engine decides, so that it next learns of both at once.
+        time.sleep(0.2)
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        return asking.cancelled()
+
+    stopped = asyncio.run(both())
+    engine.close()
+
+    assert stopped
 
 
 def test_after_a_failure_the_next_decision_is_made() -> None:

@@ -41,7 +41,9 @@ def test_killed_processes_lose_no_answer_and_tell_no_false_no(world: Stack) -> N
     assert [] == found.found
     assert ((), 0) == (report.findings, report.open_questions)
     assert (0, 0, 0) == (history.bad, history.wrong("NO"), history.wrong("YES"))
-    assert min(found.matched, history.right(), len(outages)) >= KILLS
+    # Askers look at the broker's health now and then, so that a short outage may pass unseen.
+    assert outages
+    assert min(found.matched, history.right()) >= KILLS
 
 
 @pytest.mark.prove
