@@ -6,6 +6,7 @@ most five seconds, and says in its hello how far it had come.
 """
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -60,9 +61,10 @@ async def keep(
         try:
             channel = dial(address, identity())
             try:
-                async for _ in _once(channel, hello(), work, pace_s):
-                    attached(True)
-                    wait_s = FIRST_WAIT_S
+                async with contextlib.aclosing(_once(channel, hello(), work, pace_s)) as stream:
+                    async for _ in stream:
+                        attached(True)
+                        wait_s = FIRST_WAIT_S
             finally:
                 attached(False)
                 await channel.close(None)
@@ -70,11 +72,22 @@ async def keep(
             log.info(Event.SESSION_LOST, cause=problem_of(error).reason)
         except Problem as problem:
             log.warning(Event.SESSION_LOST, cause=problem.reason)
+        except asyncio.CancelledError:
+            # gRPC raises this as well where it gave the stream up by itself; that tells nobody to stop.
+            if _told_to_stop():
+                raise
+            log.error(Event.SESSION_LOST, cause="CancelledError")
         except Exception as error:  # noqa: BLE001  # whatever it is, the node must attach again; its text stays here
             log.error(Event.SESSION_LOST, cause=type(error).__name__)
         # Full jitter, so that a county of nodes does not dial in step after the broker restarts.
         await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311  # spreads load, protects nothing
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _told_to_stop() -> bool:
+    """Whether somebody cancelled the task that runs now; a cancellation may also come out of what it awaits."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def held_s(elapsed_s: float, pace_s: float) -> float:
