@@ -280,7 +280,7 @@ async def running(
     try:
         await witnesses.asked()
         abandoned = await questions.start()
-        await questions.activate(policy.revision, policy.catalogue_digest, "start")
+        await questions.activate(policy.revision, policy.catalogue_digest, "start", policy.data)
         log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
         tasks.append(asyncio.create_task(_watch(health, sequencer, questions, policy, store.pen, superseded)))
         tasks.append(asyncio.create_task(_hold_clock(clock, sequencer)))

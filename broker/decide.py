@@ -297,6 +297,33 @@ def _party(agency: str, isa_ids: Sequence[str], facts: Facts, at_ns: int, rules:
     }
 
 
+def rebased(document: Mapping[str, Any], rules: Rules) -> bytes:
+    """A recorded input as it would be if these rules were in force: what is said of agencies comes from them.
+
+    Args:
+        document: An input that `build_input` made, read.
+        rules: The revision that will decide it.
+
+    Raises:
+        NotCanonical: It is not such an input.
+    """
+    at_ns = document["request"]["at"]
+    isa_ids = [target["isa_id"] for target in document["targets"]]
+    facts = Facts(agreements=(), ledger="")
+    return canonical.encode(
+        {
+            **document,
+            "requester": _party(document["requester"]["agency_id"], isa_ids, facts, at_ns, rules),
+            "targets": [
+                target
+                | {"responder": _party(target["responder"]["agency_id"], [target["isa_id"]], facts, at_ns, rules)}
+                for target in document["targets"]
+            ],
+            "state": {**document["state"], "revision": rules.revision},
+        }
+    )
+
+
 async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decision_id: str) -> Decision:
     """Decide one input document.
 
@@ -331,6 +358,7 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
         engine=evaluation.engine,
         elapsed_us=evaluation.elapsed_us,
         engine_decision_id=evaluation.decision_id,
+        document=document,
     )
 
 
@@ -384,6 +412,7 @@ def _invalid(rules: Rules, gateways: Mapping[str, str], document: bytes, decisio
         input_sha256=canonical.sha256(document).hex(),
         engine="none",
         elapsed_us=0,
+        document=document,
     )
 
 

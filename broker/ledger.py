@@ -59,7 +59,7 @@ from broker.stages import (
     Row,
     Undecided,
 )
-from broker.store import Store, state, tree
+from broker.store import Store, decisions, state, tree
 
 RELEASED: Final = "RELEASED"
 ABANDONED: Final = "ABANDONED"
@@ -167,25 +167,34 @@ class QuestionLedger:
             await self._sequencer.append(Batch(records, write=write))
         return len(left)
 
-    async def activate(self, revision: str, catalogue: str, by: str) -> None:
+    async def activate(self, revision: str, catalogue: str, by: str, bundle: bytes) -> None:
         """Record that a policy revision and its catalogue are in force; nothing happens when they are already.
 
         Args:
             revision: 64 hexadecimal digits.
             catalogue: Digest of the catalogue, 64 hexadecimal digits.
             by: Who activated it: a pseudonym, or "start" when the process found it in place.
+            bundle: The signed archive, kept so that its decisions can be made again.
 
         Raises:
             LedgerUnavailable: It could not be recorded.
         """
         with self._store.reading() as connection:
             current = state.in_force(connection)
+            kept = decisions.has_bundle(connection, revision)
+
+        def keep(connection: Connection, _: tuple[int, ...]) -> None:
+            decisions.keep_bundle(connection, revision, bundle)
+
         if current is not None and (current.revision, current.catalogue) == (revision, catalogue):
+            if not kept:
+                await self._sequencer.append(Batch((), write=keep))
             return
         fields = {"policy": revision, "catalogue": catalogue, "by": by}
 
         def write(connection: Connection, indices: tuple[int, ...]) -> None:
             state.activate(connection, state.Activation(indices[0], revision, catalogue))
+            keep(connection, indices)
 
         await self._sequencer.append(Batch((record("POLICY_ACTIVATED", self._now_ns(), fields),), write=write))
 
@@ -286,7 +295,7 @@ class QuestionLedger:
                 asked.at_ns,
                 {
                     **_header(asked, decision),
-                    **_decided(decision),
+                    **decided_fields(decision),
                     "statement": asked.statement.digest.hex(),
                     "rows": _row_fields(rows),
                 },
@@ -301,6 +310,7 @@ class QuestionLedger:
 
         def write(connection: Connection, indices: tuple[int, ...]) -> None:
             _open(connection, asked, frozenset(), indices[0])
+            decisions.keep(connection, indices[1], asked.at_ns, decision.document)
             state.close_question(connection, query_id, indices[1], REFUSED, response)
 
         appended = await self._sequencer.append(Batch(records, guard, write))
@@ -348,7 +358,7 @@ class QuestionLedger:
         allowed = sorted(agency for agency, one in decision.by_target.items() if one.allow)
         records = (
             _asked(asked, decision),
-            record("DECIDED", asked.at_ns, {**_header(asked, decision), **_decided(decision)}, query_id=query_id),
+            record("DECIDED", asked.at_ns, {**_header(asked, decision), **decided_fields(decision)}, query_id=query_id),
             record(
                 "WARRANTED",
                 asked.at_ns,
@@ -364,6 +374,7 @@ class QuestionLedger:
 
         def write(connection: Connection, indices: tuple[int, ...]) -> None:
             _open(connection, asked, relied_on, indices[0])
+            decisions.keep(connection, indices[1], asked.at_ns, decision.document)
 
         # Counted, because the same question can be sent twice at once; the second is refused.
         self._under_way[query_id] += 1
@@ -704,7 +715,8 @@ def _asked(asked: Asked, decision: Decision | Undecided) -> Record:
     return record("ASKED", asked.at_ns, fields, written=written, query_id=statement.core.query_id)
 
 
-def _decided(decision: Decision) -> dict[str, object]:
+def decided_fields(decision: Decision) -> dict[str, object]:
+    """What a record says of a decision."""
     return {
         "decision_id": decision.decision_id,
         "input": decision.input_sha256,

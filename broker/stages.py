@@ -148,6 +148,7 @@ class Decision:
         elapsed_us: Time the engine took, microseconds.
         question: The question, as the catalogue of this revision has it; None when it has none.
         engine_decision_id: The engine's own number for it, where it gives one.
+        document: The policy input itself, canonical JSON.
     """
 
     by_target: Mapping[str, TargetDecision]
@@ -159,6 +160,7 @@ class Decision:
     elapsed_us: int
     question: Question | None = None
     engine_decision_id: str = ""
+    document: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from broker.stages import LedgerUnavailable
 from broker.store.failure import StoreUnusable
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The last of them: a database that has it needs none."""
 
 

@@ -433,6 +433,8 @@ LEDGER: Final = (
     "ledger_note",
     "cosignature",
     "activation",
+    "policy_bundle",
+    "decision",
     "asking",
     "agreement_party",
     "agreement_tag",
@@ -452,7 +454,8 @@ RIGHTS: Final[Mapping[str, str]] = {
     "spent": "SELECT, INSERT, UPDATE (elements), DELETE",
 }
 """Table -> what the serving account may do with it. Nobody may TRUNCATE. Erasing a record's text after retention is for
-an account of its own, with UPDATE (salt, body) on `ledger_entry`; the trigger there lets nothing else through."""
+an account of its own, with UPDATE (salt, body) on `ledger_entry` and UPDATE (input) on `decision`; the triggers there
+let nothing else through."""
 
 _TOO_MUCH: Final = text(
     "SELECT c.relname FROM pg_class c WHERE c.relname IN :ledger AND c.relnamespace = 'public'::regnamespace AND ("

@@ -10,12 +10,15 @@
     asking         which keyed subject tags a question touched, for budgets
     agreement      what a family agreed to, its state now; agreement_tag finds it again
     activation     which policy revision is in force from which position
+    policy_bundle  each revision that was ever in force, as it was signed
+    decision       what each decision was made of, so that it can be made again
     tenure         on a server: how often a broker took over the right to write
     spent          on a server: what agencies used of their allowances at the key server
 
 * No row holds a name, a date of birth, an address or a national number: only keyed tags, pseudonyms of staff,
   codes, digests and sealed bytes (T-LNK-1).
-* Salt and body of an entry can be emptied after retention; `entry` stays, so every proof still holds (T-AUD-10).
+* Salt and body of an entry can be emptied after retention; `entry` stays, so every proof still holds (T-AUD-10). So can
+  what a decision was made of.
 * The ledger's tables only grow: an account that may INSERT and SELECT can write them. What changes is state and edge.
 * Positions (`index`) order everything. No clock reading is ever compared to decide what came first (T-OPS-2).
 
@@ -177,6 +180,23 @@ ACTIVATION = Table(
     Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("revision", Text, nullable=False),
     Column("catalogue", Text, nullable=False),  # hex SHA-256
+)
+
+POLICY_BUNDLE = Table(
+    "policy_bundle",
+    METADATA,
+    Column("revision", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),  # the signed archive
+)
+
+DECISION = Table(
+    "decision",
+    METADATA,
+    # Position of the record that says what was decided; the SHA-256 of the input stands there too.
+    Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),  # the question's one clock reading
+    Column("input", LargeBinary, nullable=False),  # canonical JSON; empty once erased
+    Index(None, "at_ns"),
 )
 
 TENURE = Table(

@@ -113,7 +113,7 @@ async def pipeline(home: Path, number: int) -> AsyncIterator[Pipeline]:
     sequencer.start()
     questions = QuestionLedger(sequencer, store, time.time_ns)
     await questions.start()
-    await questions.activate(policy.revision, policy.catalogue_digest, "start")
+    await questions.activate(policy.revision, policy.catalogue_digest, "start", b"")
     agreements = Agreements(sequencer, store, time.time_ns)
     sessions = Sessions()
     reading = LedgerReading(sequencer, store, keys.name)

@@ -35,7 +35,7 @@ from broker.stages import (
     Reply,
     Undecided,
 )
-from broker.store import Place, tree
+from broker.store import Place, decisions, open_for_reading, tree
 from tests.world.ledger import (
     ASKING_KEY,
     CATALOGUE,
@@ -345,7 +345,7 @@ def test_rules_that_changed_while_the_question_was_away_release_nothing(place: P
 
     async def body(books: Books) -> object:
         opened = await books.questions.open_entry(permit(asked()))
-        await books.questions.activate(OTHER_REVISION, CATALOGUE, "ef" * 32)
+        await books.questions.activate(OTHER_REVISION, CATALOGUE, "ef" * 32, b"")
         return await books.questions.close_entry(composed(opened))
 
     released = with_books(place, body)
@@ -363,12 +363,55 @@ def test_a_decision_under_rules_no_longer_in_force_asks_nobody(place: Place) -> 
     with_books(place, body)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_a_decision_was_made_of_is_kept_beside_its_record(place: Place, allowed: bool) -> None:
+    """T-POL-6: in the same transaction, so that every decision in the ledger can be made again."""
+    document = encode({"entrypoint": "query"})
+
+    async def body(books: Books) -> None:
+        one = asked()
+        made = replace(decision(one, dict.fromkeys(("housing", "police"), allowed)), document=document)
+        if allowed:
+            await books.questions.open_entry(Permit(one, made))
+        else:
+            await books.questions.refuse(Refusal(one, made))
+
+    with_books(place, body)
+    store = open_for_reading(place)
+    with store.reading() as connection:
+        found = list(decisions.recorded(connection, NOW_NS, NOW_NS + 1))
+        counted = decisions.count(connection, NOW_NS, NOW_NS + 1), decisions.count(connection, NOW_NS + 1, 2 * NOW_NS)
+    store.close()
+
+    assert [(document, NOW_NS)] == [(one.input, one.at_ns) for one in found]
+    assert ("DECIDED" if allowed else "REFUSED") == json.loads(found[0].body)["kind"]
+    assert (1, 0) == counted
+
+
+def test_the_rules_in_force_are_kept_as_they_were_signed(place: Place) -> None:
+    """T-POL-6: also where an earlier version of this program had put them in force without keeping them."""
+
+    async def body(books: Books) -> int:
+        await books.questions.activate(OTHER_REVISION, CATALOGUE, "ef" * 32, b"signed")
+        await books.questions.activate(OTHER_REVISION, CATALOGUE, "start", b"again")
+        return books.sequencer.head.size
+
+    size = with_books(place, body)
+    store = open_for_reading(place)
+    with store.reading() as connection:
+        kept = decisions.bundles(connection)
+    store.close()
+
+    assert {REVISION: b"", OTHER_REVISION: b"signed"} == kept
+    assert 2 == size
+
+
 def test_activating_what_is_in_force_adds_nothing(place: Place) -> None:
     """A restart with the same bundle is not a change of rules."""
 
     async def body(books: Books) -> tuple[int, int]:
         before = books.sequencer.head.size
-        await books.questions.activate(REVISION, CATALOGUE, "start")
+        await books.questions.activate(REVISION, CATALOGUE, "start", b"")
         return before, books.sequencer.head.size
 
     before, after = with_books(place, body)

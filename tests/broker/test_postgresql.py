@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from broker.cli import database as command
 from broker.sequencer import Appended, Batch, Writer, record
 from broker.settings import BadSettings, load
 from broker.stages import LedgerUnavailable
-from broker.store import NEWEST, Server, Store, StoreUnusable, open_for_reading, open_store, tree
+from broker.store import NEWEST, Server, Store, StoreUnusable, decisions, open_for_reading, open_store, tree
 from broker.store import postgresql as servers
 from broker.store.database import migrate
 from broker.store.postgresql import LEDGER, RIGHTS, prepare, read_address
@@ -51,12 +52,16 @@ def connect(databases: BrokerDatabases, place: Server, account: str) -> "psycopg
     )
 
 
+def _keep_decision(connection: Connection, indices: tuple[int, ...]) -> None:
+    decisions.keep(connection, indices[0], NOW_NS, b'{"entrypoint":"query"}')
+
+
 def filled(place: Server) -> None:
     """One of everything that a few records make."""
     store = open_store(place)
     writer = Writer(store, ORIGIN, LEDGER_KEY)
     for number in range(3):
-        writer.commit([batch(number)])
+        writer.commit([replace(batch(number), write=_keep_decision)])
     store.close()
 
 
@@ -106,6 +111,8 @@ def test_every_table_has_rights_that_somebody_thought_of(databases: BrokerDataba
         "DELETE FROM ledger_note",
         "DELETE FROM ledger_edge",
         "UPDATE tenure SET number = 9",
+        "UPDATE decision SET input = '{}'",
+        "DELETE FROM decision",
         "TRUNCATE ledger_entry",
         "TRUNCATE ledger_head CASCADE",
     ],

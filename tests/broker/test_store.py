@@ -17,7 +17,16 @@ from accord.reasons import REASONS
 from broker import store as stores
 from broker.store import Place, Store, StoreUnusable, open_for_reading, open_store, tree
 from broker.store.prepared import Prepared
-from broker.store.tables import LEDGER_EDGE, LEDGER_ENTRY, LEDGER_HEAD, LEDGER_NOTE, LEDGER_TILE, METADATA
+from broker.store.tables import (
+    DECISION,
+    LEDGER_EDGE,
+    LEDGER_ENTRY,
+    LEDGER_HEAD,
+    LEDGER_NOTE,
+    LEDGER_TILE,
+    METADATA,
+    POLICY_BUNDLE,
+)
 
 
 @pytest.fixture
@@ -163,6 +172,10 @@ def test_verifying_needs_an_existing_file(tmp_path: Path) -> None:
         update(LEDGER_NOTE).values(note="another"),
         delete(LEDGER_EDGE),
         insert(LEDGER_ENTRY).values(entry_row(0)),
+        delete(DECISION),
+        update(DECISION).values(input=b"{}"),
+        delete(POLICY_BUNDLE),
+        update(POLICY_BUNDLE).values(data=b"other rules"),
     ],
 )
 def test_a_mistake_that_would_change_history_is_refused(file: Store, mistake: object) -> None:
@@ -173,6 +186,8 @@ def test_a_mistake_that_would_change_history_is_refused(file: Store, mistake: ob
         insert(LEDGER_TILE).values(level=0, idx=0, hashes=b"h" * 32 * 256),
         insert(LEDGER_HEAD).values(size=1, root=b"r" * 32),
         insert(LEDGER_NOTE).values(size=1, note="signed"),
+        insert(DECISION).values(index=0, at_ns=1, input=b'{"entrypoint":"query"}'),
+        insert(POLICY_BUNDLE).values(revision="a" * 64, data=b"signed"),
     )
 
     with pytest.raises(IntegrityError):
@@ -180,9 +195,9 @@ def test_a_mistake_that_would_change_history_is_refused(file: Store, mistake: ob
 
 
 def test_erasing_salt_and_body_together_is_allowed(file: Store) -> None:
-    """T-AUD-10: after retention, salt and body go and the tree's own entry stays."""
-    change(file, insert(LEDGER_ENTRY).values(entry_row(0)))
-    change(file, update(LEDGER_ENTRY).values(salt=b"", body=b""))
+    """T-AUD-10: after retention, salt and body go and the tree's own entry stays; an input goes too."""
+    change(file, insert(LEDGER_ENTRY).values(entry_row(0)), insert(DECISION).values(index=0, at_ns=1, input=b"{}"))
+    change(file, update(LEDGER_ENTRY).values(salt=b"", body=b""), update(DECISION).values(input=b""))
     with file.reader.connect() as connection:
         left = tree.entries(connection, 0, 1)[0]
 

@@ -97,7 +97,7 @@ def test_a_ledger_of_the_version_before_is_taken_over_whole(older: tuple[Place, 
     async def on() -> tuple[int, int]:
         books = await open_books(place)
         before = books.sequencer.head.size
-        await books.questions.activate("99" * 32, "88" * 32, "start")
+        await books.questions.activate("99" * 32, "88" * 32, "start", b"")
         proof = books.reading.consistency(ENTRIES, books.sequencer.head.size)
         head = books.sequencer.head
         assert merkle.verify_consistency(ENTRIES, head.size, shown[0].checkpoint.root, head.root, proof)

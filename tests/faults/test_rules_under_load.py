@@ -138,7 +138,7 @@ def test_every_release_carries_the_rules_in_force_at_its_place(tmp_path: Path) -
             revision = OTHER if pointer.revision == REVISION else REVISION
             if random.random() < 0.5:
                 pointer.revision = revision
-            await books.questions.activate(revision, CATALOGUE, "trial")
+            await books.questions.activate(revision, CATALOGUE, "trial", b"")
             pointer.revision = revision
 
         async def one(number: int) -> None:

@@ -87,7 +87,7 @@ async def open_books(place: Place, now_ns: Callable[[], int] = lambda: NOW_NS, l
     sequencer.start()
     questions = QuestionLedger(sequencer, store, now_ns, uuid)
     await questions.start()
-    await questions.activate(REVISION, CATALOGUE, "start")
+    await questions.activate(REVISION, CATALOGUE, "start", b"")
     return Books(
         store,
         writer,
