@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from accord import allowance
 from accord.identity import FAMILIES
-from accord.linkage import MAX_ELEMENTS, FamilyKey
+from accord.linkage import AT_ONCE, MAX_ELEMENTS, FamilyKey
 from accord.reasons import Problem
 from accord.v1 import keys_pb2, keys_pb2_grpc
 from broker.events import Event, log
@@ -216,7 +216,7 @@ async def evaluate(
     counters: Counters,
     records: int,
 ) -> list[Output]:
-    """Evaluate blinded elements, giving way to other work after every family.
+    """Evaluate blinded elements, giving way to other work now and then.
 
     Args:
         batches: At most one for each family, at most MAX_ELEMENTS elements in all.
@@ -253,11 +253,14 @@ async def evaluate(
     if not counters.take(day, agency, _USES[use], wanted, spans(use, epoch, day, records)):
         log.warning(Event.KEY_QUOTA_EXCEEDED, caller_agency=agency, use=_USES[use])
         raise QuotaExceeded("the allowance of one family is used up")
-    outputs = []
+    outputs, since = [], 0
     for batch in batches:
         evaluated, proof = of_epoch[batch.family].evaluate(batch.blinded)
         outputs.append(Output(batch.family, evaluated, proof))
-        await asyncio.sleep(0)
+        since += len(evaluated)
+        if since >= AT_ONCE:
+            since = 0
+            await asyncio.sleep(0)
     return outputs
 
 

@@ -24,10 +24,20 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from agency_node.store.database import open_store, reading, size, upsert, writing
+from agency_node.store.database import counting, open_store, reading, size, upsert, writing
 from agency_node.store.failure import StateUnusable
 
-__all__ = ["StateUnusable", "open_state", "open_store", "prepare_state", "reading", "size", "upsert", "writing"]
+__all__ = [
+    "StateUnusable",
+    "counting",
+    "open_state",
+    "open_store",
+    "prepare_state",
+    "reading",
+    "size",
+    "upsert",
+    "writing",
+]
 
 
 def open_state(file: Path, url_file: Path | None) -> Engine:

@@ -38,13 +38,14 @@ _PRAGMAS: Final = (
 )
 TELLS: Final = "accord_tells"
 """Option of an engine: what turns its driver's errors into words without values; absent where they have none."""
-WRITES, READS, ONCE = "writes", "reads", "reads once"
+WRITES, COUNTS, READS, ONCE = "writes", "counts", "reads", "reads once"
 """What a transaction may do."""
 _WHAT: Final = "accord_what"
 _LOOK_AT_SERVER: Final = (
     "Check that the database server runs and has room, and its address in the file of database_url_file."
 )
 _FULL: Final = 2
+_SYNCHRONOUS: Final = {WRITES: "FULL", COUNTS: "NORMAL"}
 
 
 def open_store(path: Path) -> Engine:
@@ -102,6 +103,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
         StateUnusable: The database failed. Nothing was committed, unless the connection broke while committing.
     """
     with _transaction(engine, WRITES) as connection:
+        yield connection
+
+
+@contextmanager
+def counting(engine: Engine) -> Iterator[Connection]:
+    """As `writing`, but leaving it does not wait for the disk: for counts whose last moments a power failure may lose.
+
+    A process that is killed loses nothing, and whatever `writing` commits later makes all before it durable as well
+    (SQLite: `synchronous=NORMAL`, https://www.sqlite.org/pragma.html#pragma_synchronous; on a server
+    `synchronous_commit=off`, https://www.postgresql.org/docs/current/wal-async-commit.html).
+
+    Raises:
+        StateUnusable: The database failed.
+    """
+    with _transaction(engine, COUNTS) as connection:
         yield connection
 
 
@@ -208,7 +224,11 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if beginning(connection) == WRITES else "BEGIN")
+    what = beginning(connection)
+    if what in _SYNCHRONOUS:
+        # Said at each beginning, because it stays with the connection, and cannot be said inside a transaction.
+        connection.exec_driver_sql(f"PRAGMA synchronous={_SYNCHRONOUS[what]}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if what in _SYNCHRONOUS else "BEGIN")
 
 
 def beginning(connection: Connection) -> str:

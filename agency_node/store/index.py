@@ -14,16 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, delete, exists, func, insert, select, update
 
 from accord.reasons import Problem
 from agency_node.store.database import reading, writing
 from agency_node.store.failure import StateUnusable
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import index_meta, index_record, index_token
 
 SLICE: Final = 500
-"""People looked up or removed in one statement; SQLite takes 32,766 binds (https://www.sqlite.org/limits.html), and
-PostgreSQL 65,535."""
+"""People removed in one transaction."""
+_AT_ONCE: Final = 64
+"""People named in one statement."""
+_TERMS: Final = ("epoch", "normaliser", "families", "key_servers")
 
 
 class IndexBusy(Problem):
@@ -171,22 +174,19 @@ def begin(connection: Connection, terms: Mapping[str, str], new_hash_key: bytes)
 
 def complete(connection: Connection, terms: Mapping[str, str]) -> Opened | None:
     """The complete index of these terms, as its newest full pass left it; None when there is none."""
-    row = connection.execute(select(index_meta).where(_under(terms), index_meta.c.state == "complete")).first()
+    row = _COMPLETE.first(connection, **terms)
     if row is None:
         return None
-    return Opened(row.id, row.hash_key, row.passes, row.people, row.changed_to or "")
+    index_id, hash_key, passes, people, changed_to = row
+    return Opened(index_id, hash_key, passes, people, changed_to or "")
 
 
 def known(connection: Connection, index_id: int, person_ids: Sequence[str]) -> dict[str, Known]:
     """What the index has of these people; those it does not have are left out."""
     found = {}
-    for some in _slices(person_ids):
-        rows = connection.execute(
-            select(index_record.c.person_id, index_record.c.row_hash, index_record.c.seen).where(
-                index_record.c.index_id == index_id, index_record.c.entry == 0, index_record.c.person_id.in_(some)
-            )
-        )
-        found.update({row.person_id: Known(row.row_hash, row.seen) for row in rows})
+    for some in _named(person_ids):
+        for person_id, row_hash, seen in _KNOWN.rows(connection, of_index=index_id, **some):
+            found[person_id] = Known(row_hash, seen)
     return found
 
 
@@ -203,19 +203,15 @@ def mark(connection: Connection, index: Opened, person_ids: Sequence[str]) -> No
         IndexBusy: Another job has begun since, as whenever a job writes here.
     """
     _still_ours(connection, index)
-    for some in _slices(person_ids):
-        connection.execute(
-            update(index_record)
-            .where(index_record.c.index_id == index.index_id, index_record.c.person_id.in_(some))
-            .values(seen=index.number)
-        )
+    for some in _named(person_ids):
+        _MARK.run(connection, of_index=index.index_id, now_seen=index.number, **some)
 
 
 def put(connection: Connection, index: Opened, people: Sequence[Indexed]) -> None:
     """Put people into the index in place of what it had of them."""
     _still_ours(connection, index)
     _remove(connection, index.index_id, [one.person_id for one in people])
-    record_id = connection.execute(select(func.max(index_record.c.id))).scalar() or 0
+    (record_id,) = _LAST.first(connection) or (0,)
     records: list[dict[str, object]] = []
     tokens: list[dict[str, object]] = []
     for one in people:
@@ -235,8 +231,15 @@ def put(connection: Connection, index: Opened, people: Sequence[Indexed]) -> Non
                 {"tag": token.tag, "record_id": record_id, "family": token.family, "token": token.token}
                 for token in entry
             )
-    _insert(connection, index_record, records)
-    _insert(connection, index_token, tokens)
+    if connection.dialect.name == "sqlite":
+        _RECORD.many(connection, records)
+        _TOKEN.many(connection, tokens)
+    else:
+        from agency_node.store import postgresql
+
+        for table, some in ((index_record, records), (index_token, tokens)):
+            if some:
+                postgresql.copy_in(connection, table, some)
 
 
 def came_to(connection: Connection, index: Opened, people: int) -> None:
@@ -247,9 +250,7 @@ def came_to(connection: Connection, index: Opened, people: int) -> None:
 def noted(connection: Connection, index: Opened, changed_to: str) -> None:
     """Keep the newest time of change that was read."""
     _still_ours(connection, index)
-    connection.execute(
-        update(index_meta).where(index_meta.c.id == index.index_id).values(changed_to=changed_to or None)
-    )
+    _NOTED.run(connection, of_index=index.index_id, newest=changed_to or None)
 
 
 def remove_unseen(engine: Engine, index: Opened) -> int:
@@ -340,23 +341,8 @@ def listing(engine: Engine) -> list[Listed]:
     ]
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    if not rows:
-        return
-    if connection.dialect.name == "sqlite":
-        connection.execute(insert(table), rows)
-    else:
-        from agency_node.store import postgresql
-
-        postgresql.copy_in(connection, table, rows)
-
-
-_TERMS: Final = ("epoch", "normaliser", "families", "key_servers")
-
-
 def _still_ours(connection: Connection, index: Opened) -> None:
-    passes = connection.execute(select(index_meta.c.passes).where(index_meta.c.id == index.index_id)).scalar()
-    if passes != index.number:
+    if _PASSES.first(connection, of_index=index.index_id) != (index.number,):
         # Both would take each other's people for gone, which would be silence where somebody is known (T-LNK-5).
         raise IndexBusy("another index job of this node has begun since")
 
@@ -368,16 +354,40 @@ def _under(terms: Mapping[str, str]) -> ColumnElement[bool]:
     return epoch
 
 
-def _slices(person_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(person_ids), SLICE):
-        yield person_ids[start : start + SLICE]
+def _named(person_ids: Sequence[str]) -> Iterator[dict[str, object]]:
+    """Binds for as many people as one statement names; the last is filled up with one of them, named again."""
+    for start in range(0, len(person_ids), _AT_ONCE):
+        some = person_ids[start : start + _AT_ONCE]
+        yield {f"person_{at}": some[at] if at < len(some) else some[0] for at in range(_AT_ONCE)}
+
+
+_THESE: Final = (index_record.c.index_id == bindparam("of_index")) & index_record.c.person_id.in_(
+    [bindparam(f"person_{at}") for at in range(_AT_ONCE)]
+)
+_COMPLETE: Final = Prepared(
+    lambda _: select(*(index_meta.c[name] for name in ("id", "hash_key", "passes", "people", "changed_to"))).where(
+        *(index_meta.c[name] == bindparam(name) for name in _TERMS), index_meta.c.state == "complete"
+    )
+)
+_PASSES: Final = Prepared(lambda _: select(index_meta.c.passes).where(index_meta.c.id == bindparam("of_index")))
+_NOTED: Final = Prepared(
+    lambda _: update(index_meta).where(index_meta.c.id == bindparam("of_index")).values(changed_to=bindparam("newest"))
+)
+_KNOWN: Final = Prepared(
+    lambda _: select(index_record.c.person_id, index_record.c.row_hash, index_record.c.seen).where(
+        _THESE, index_record.c.entry == 0
+    )
+)
+_MARK: Final = Prepared(lambda _: update(index_record).where(_THESE).values(seen=bindparam("now_seen")))
+_REMOVE: Final = Prepared(lambda _: delete(index_record).where(_THESE))
+_LAST: Final = Prepared(lambda _: select(func.coalesce(func.max(index_record.c.id), 0)))
+_RECORD: Final = Prepared(lambda _: insert(index_record))
+_TOKEN: Final = Prepared(lambda _: insert(index_token))
 
 
 def _remove(connection: Connection, index_id: int, person_ids: Sequence[str]) -> None:
-    for some in _slices(person_ids):
-        connection.execute(
-            delete(index_record).where(index_record.c.index_id == index_id, index_record.c.person_id.in_(some))
-        )
+    for some in _named(person_ids):
+        _REMOVE.run(connection, of_index=index_id, **some)
 
 
 def _remove_all(

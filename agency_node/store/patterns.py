@@ -8,13 +8,25 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Executable, bindparam, delete, select
 
 from agency_node.store.database import upsert
+from agency_node.store.prepared import Prepared
 from agency_node.store.tables import opened_pattern
 
 KEPT_MONTHS: Final = 24
 """How long counts are kept: who asks, and how records are kept, changes over the years."""
+
+
+def _adding(connection: Connection) -> Executable:
+    statement = upsert(connection, opened_pattern)
+    more = opened_pattern.c.pairs + statement.excluded.pairs
+    return statement.on_conflict_do_update(index_elements=["month", "pattern"], set_={"pairs": more})
+
+
+# SQLAlchemy would take longer to see that it has compiled this INSERT before than the rest of the transaction takes.
+_ADD: Final = Prepared(_adding)
+_FORGET: Final = Prepared(lambda _: delete(opened_pattern).where(opened_pattern.c.month < bindparam("before")))
 
 
 def count(connection: Connection, pairs: Mapping[str, int], month: str) -> None:
@@ -27,13 +39,9 @@ def count(connection: Connection, pairs: Mapping[str, int], month: str) -> None:
     """
     if not pairs:
         return
-    statement = upsert(connection, opened_pattern)
-    more = opened_pattern.c.pairs + statement.excluded.pairs
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["month", "pattern"], set_={"pairs": more}),
-        [{"month": month, "pattern": pattern, "pairs": number} for pattern, number in sorted(pairs.items())],
-    )
-    connection.execute(delete(opened_pattern).where(opened_pattern.c.month < _earlier(month, KEPT_MONTHS)))
+    for pattern, number in sorted(pairs.items()):
+        _ADD.run(connection, month=month, pattern=pattern, pairs=number)
+    _FORGET.run(connection, before=_earlier(month, KEPT_MONTHS))
 
 
 def counted(connection: Connection) -> tuple[Mapping[str, int], tuple[str, ...]]:

@@ -43,6 +43,7 @@ from sqlalchemy.exc import ArgumentError
 
 from agency_node import keys
 from agency_node.store.database import (
+    COUNTS,
     NEWEST,
     ONCE,
     READS,
@@ -76,7 +77,12 @@ READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({WRITER})"
 """Each later statement sees what was committed before it began, and so all that whoever held the lock before wrote."""
 
-_BEGINS: Final[Mapping[str, str]] = {WRITES: WRITE, READS: READ, ONCE: ""}
+_BEGINS: Final[Mapping[str, str]] = {
+    WRITES: WRITE,
+    COUNTS: f"{WRITE}; SET LOCAL synchronous_commit TO off",
+    READS: READ,
+    ONCE: "",
+}
 
 OPTIONS: Final = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "host"})
 _CHECKED: Final = frozenset({"verify-full", "verify-ca"})

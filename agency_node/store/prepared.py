@@ -56,6 +56,16 @@ class Prepared:
         """Change something, and say how many rows."""
         return int(self._execute(connection, values).rowcount)
 
+    def many(self, connection: Connection, several: Sequence[Mapping[str, object]]) -> None:
+        """Change something once for each set of values."""
+        if not several:
+            return
+        made = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        try:
+            connection.connection.cursor().executemany(made.sql, [made.bound(values) for values in several])
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _failure(connection, made, error) from error
+
     def _execute(self, connection: Connection, values: Mapping[str, object]) -> Any:
         made = self._compiled.get(connection.dialect.name) or self._compile(connection)
         cursor = connection.connection.cursor()

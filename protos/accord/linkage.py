@@ -32,6 +32,8 @@ MAX_ELEMENTS: Final = 1_000
 """Most blinded elements of one call to a key server, over all its batches."""
 MAX_BATCH: Final = 64
 """Most elements under one proof: 5 to 15 ms of work, during which a process does nothing else."""
+AT_ONCE: Final = 16
+"""Elements after which a process that has other work gives way to it: 2 to 5 ms, by how many proofs they are under."""
 TAG_BYTES: Final = 12
 LOCK_BYTES: Final = 32
 SUBJECT_TAG_BYTES: Final = 16
