@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,7 +129,9 @@ class _Came:
         return work.handle if in_time and self.before <= work.most_waiting else work.turn_away
 
 
-async def _once(channel: grpc.aio.Channel, hello: node_pb2.Hello, work: _Work, pace_s: float) -> AsyncIterator[None]:
+async def _once(
+    channel: grpc.aio.Channel, hello: node_pb2.Hello, work: _Work, pace_s: float
+) -> AsyncGenerator[None, None]:
     up: asyncio.Queue[node_pb2.AttachRequest | None] = asyncio.Queue()
     up.put_nowait(node_pb2.AttachRequest(hello=hello))
 

@@ -9,7 +9,6 @@ records, mapping, sign-in                  each agency lays its own beside its n
 
 import json
 import shutil
-import socket
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from deploy.demo import county
 from deploy.demo.county import County
 from deploy.demo.identity_provider import IdentityProvider
+from deploy.demo.ports import free_ports
 from deploy.demo.processes import COMMAND_S, Finished, Processes
 
 NAME: Final = "midshire"
@@ -81,8 +81,7 @@ class Federation:
 
 def design(folder: Path) -> Federation:
     """Choose free ports and make the identity providers; nothing is written."""
-    with closing(_listener()) as one, closing(_listener()) as other:
-        ports = {"broker": one.getsockname()[1], "steward": other.getsockname()[1]}
+    ports = dict(zip(("broker", "steward"), free_ports(2), strict=True))
     providers = {one: IdentityProvider.make(f"https://login.{one}.example", one) for one in AGENCIES}
     return Federation(folder, ports, providers)
 
@@ -250,12 +249,6 @@ def _number(database: Path, sql: str, values: tuple[str, ...]) -> int:
 
 def _wait_until_said(processes: Processes, name: str, log: Path, event: str) -> None:
     processes.wait_for(name, lambda: said(log, event) > 0, log)
-
-
-def _listener() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    return listener
 
 
 def _all_well(ended: list[Finished], commands: list[list[str]]) -> None:

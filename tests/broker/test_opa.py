@@ -29,10 +29,11 @@ from broker.engines import Engine, PolicyUnavailable
 from broker.engines.opa import ANSWER_MAX_BYTES, PAUSE_S, Circuit, OpaServer, evaluation
 from broker.engines.regorus import Regorus
 from broker.settings import BrokerSettings
+from deploy.demo.ports import free_port, free_ports
 from tests.system.conftest import start
 from tests.world import hostile
 from tests.world import stack as worlds
-from tests.world.opa_server import OpaProcess, free_port, lying_server, opa_server, quick, serving_bundle
+from tests.world.opa_server import OpaProcess, lying_server, opa_server, quick, serving_bundle
 from tests.world.rules import (
     AT_NS,
     KEY,
@@ -130,7 +131,7 @@ def test_many_at_once_get_each_their_own(server: OpaProcess) -> None:
 @real
 def test_a_broker_decides_on_the_server(tmp_path: Path) -> None:
     """T-POL-5: until the server has the rules in force nothing is asked; then it decides, and the ledger says so."""
-    port, listen = free_port(), free_port()
+    port, listen = free_ports(2)
     told = {"policy_engine": "opa", "opa_url": f"http://127.0.0.1:{port}", "policy_listen": f"127.0.0.1:{listen}"}
 
     async def story() -> tuple[str, asking.Outcome, list[dict[str, Any]], list[Row]]:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,13 +20,15 @@ from broker import __main__ as broker
 from broker import doctor, fsck, policy
 from broker.settings import BrokerSettings, load
 from broker.store import Server, open_for_reading, tree
+from deploy.demo.ports import free_ports
 from tests.world import trust
 from tests.world.broker_databases import BrokerDatabases
 from tests.world.stack import policy_files
 
 pytestmark = pytest.mark.needs("postgres", "initdb")
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
+"""Longest wait for what must come, seconds; it bounds hanging and judges no speed."""
 
 
 def found(home: Path, place: Server, count: int) -> tuple[trust.Federation, list[BrokerSettings]]:
@@ -44,14 +45,6 @@ def found(home: Path, place: Server, count: int) -> tuple[trust.Federation, list
         )
         told.append(load(folder / "broker.toml"))
     return federation, told
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as taken:
-        sockets = [taken.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def identity(home: Path) -> Identity:

@@ -16,7 +16,6 @@ import json
 import math
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from broker import fsck, policy
 from broker.store import Place, Server, open_for_reading
 from deploy.demo import county
 from deploy.demo.identity_provider import IdentityProvider
+from deploy.demo.ports import free_ports
 from deploy.demo.processes import Processes
 from tests.chaos.reconcile import Entry, Receipt, Reconciled, entry, reconcile
 from tests.world import state_servers, trust
@@ -277,7 +277,7 @@ def stack(home: Path, server: DatabaseServer | None = None) -> Iterator[Stack]:
     federation = trust.make_federation(home, agencies, now_ns=time.time_ns())
     keys = federation.broker
     (home / "broker" / "policy.tar.gz").write_bytes(policy.pack(policy_files(), keys.policy, keys.policy_kid))
-    at = dict(zip(("broker", "steward"), _free_ports(2), strict=True))
+    at = dict(zip(("broker", "steward"), free_ports(2), strict=True))
     deadlines = f"ask_deadline_ms = {round(ASK_S * 1_000)}\nnode_deadline_ms = {round(ASK_S * 1_000) - 2_000}\n"
     placed = {} if server is None else state_servers.on_server(server, home, tuple(WORDS))
     for name, port in at.items():
@@ -381,11 +381,3 @@ def _has_rules(file: Path) -> bool:
 
 def _clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as taken:
-        sockets = [taken.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Final
 import openpyxl
 import pytest
 
+from deploy.demo.federation import DEADLINES
+from deploy.demo.ports import free_ports
 from tests.system.conftest import BESIDE, Said, start
 from tests.world.stack import found_in, identifiers
 
@@ -75,14 +76,6 @@ def spreadsheet(file: Path, today: date) -> None:
     file.chmod(0o600)
 
 
-def ports() -> tuple[int, int]:
-    """Two that are free now."""
-    with socket.socket() as one, socket.socket() as other:
-        for listener in (one, other):
-            listener.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(other.getsockname()[1])
-
-
 @contextlib.contextmanager
 def running(log: Path, *words: str | Path) -> Iterator[None]:
     """One of the two programs as a service, until the block ends."""
@@ -96,13 +89,13 @@ def running(log: Path, *words: str | Path) -> Iterator[None]:
     finally:
         service.send_signal(signal.SIGTERM)
         try:
-            service.wait(15)
+            service.wait(60)
         except subprocess.TimeoutExpired:
             service.kill()
             service.wait()
 
 
-def until(true: object, what: str, within_s: float = 45.0) -> None:
+def until(true: object, what: str, within_s: float = 120.0) -> None:
     """Wait until something holds."""
     end = time.monotonic() + within_s
     while not true():  # type: ignore[operator]  # any callable without arguments
@@ -135,7 +128,7 @@ def logged(log: Path, event: str) -> bool:
 def test_a_charity_answers_out_of_its_spreadsheet(tmp_path: Path) -> None:
     """S15: a spreadsheet extract and one command; every party sees what it should and no more (T-PRV-1, T-LNK-5)."""
     root, today = tmp_path, datetime.now(UTC).date()
-    broker_port, steward_port = ports()
+    broker_port, steward_port = free_ports(2)
     at = {"broker": f"localhost:{broker_port}", "steward": f"localhost:{steward_port}"}
     office = root / "office"
     office.mkdir()
@@ -170,6 +163,8 @@ def test_a_charity_answers_out_of_its_spreadsheet(tmp_path: Path) -> None:
         (root / member / "directory.json").write_bytes((sent / "directory.json").read_bytes())
     well("accord-broker", "install-directory", "--home", root / "broker", sent / "directory.json")
     well("accord-broker", "policy", "build", "--home", root / "broker")
+    with (root / "broker" / "broker.toml").open("a", encoding="utf-8") as settings:
+        settings.write(DEADLINES)
     grow = [sys.executable, "-m", "deploy.demo.county", str(root / "records"), "--people", "30"]
     subprocess.run(grow, check=True, capture_output=True)
     with (root / "social-care" / "node.toml").open("a", encoding="utf-8") as settings:

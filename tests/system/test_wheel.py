@@ -5,7 +5,6 @@ No checkout is on the path, and none of the tools that tests need: what only the
 
 import json
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,12 +18,14 @@ from typing import Final
 
 import pytest
 
+from deploy.demo.federation import DEADLINES
 from deploy.demo.identity_provider import IdentityProvider
+from deploy.demo.ports import free_ports
 
 pytestmark = pytest.mark.prove
 
 ROOT: Final = Path(__file__).parents[2]
-START_S: Final = 30.0
+START_S: Final = 120.0
 CHILD: Final = {
     "first_name": "Jamie",
     "last_name": "Thorley",
@@ -74,7 +75,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built of this checkout without fetching anything."""
     folder = tmp_path_factory.mktemp("wheel")
     words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", *words, str(ROOT)], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "pip", *words, str(ROOT)], check=True, timeout=900)
     return next(folder.glob("*.whl"))
 
 
@@ -117,12 +118,12 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if path.parts[0] != ".." and not top.exists() and not path.parts[0].endswith(".pth"):
                 top.symlink_to(Path(str(here)).parents[len(path.parts) - 2] if len(path.parts) > 1 else Path(str(here)))
     environment = root / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=600)
     python = environment / "bin" / "python"
     site = next((environment / "lib").glob("python*/site-packages"))
     (site / "libraries.pth").write_text(f"{libraries}\n")
     words = ["--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", *words], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, timeout=900)
     return environment / "bin"
 
 
@@ -144,7 +145,7 @@ class Wheel:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
         return ran.stdout
@@ -160,7 +161,7 @@ class Wheel:
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        self.running.callback(process.wait, 20)
+        self.running.callback(process.wait, 60)
         self.running.callback(process.terminate)
         until = time.monotonic() + START_S
         while f'"event.action": "{event}"' not in log.read_text():
@@ -175,13 +176,6 @@ def installed(programs: Path, tmp_path: Path) -> Iterator[Wheel]:
     made = Wheel(programs, tmp_path)
     with made.running:
         yield made
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_the_checkout_is_not_what_is_tested(installed: Wheel) -> None:
@@ -200,7 +194,7 @@ def test_an_installed_wheel_founds_a_federation_and_answers_a_question(installed
     """From an empty folder to a checked answer with the two programs alone, every process real."""
     began = time.monotonic()
     run, folder = installed.run, installed.folder
-    broker, steward = free_port(), free_port()
+    broker, steward = free_ports(2)
     run(
         "accord-broker",
         "init",
@@ -257,6 +251,8 @@ def test_an_installed_wheel_founds_a_federation_and_answers_a_question(installed
     with (folder / "social-care" / "node.toml").open("a") as settings:
         settings.write(provider.settings("jwks.json"))
     (folder / "token").write_text(provider.token("worker-1", "practitioner", now_s=int(time.time())))
+    with (folder / "broker" / "broker.toml").open("a") as settings:
+        settings.write(DEADLINES)
     (folder / "police" / "mapping.yaml").write_text(MAPPING)
     with closing(sqlite3.connect(folder / "police" / "records.sqlite")) as connection, connection:
         connection.execute("CREATE TABLE nominal (id INTEGER, forename TEXT, surname TEXT, born TEXT, postcode TEXT)")

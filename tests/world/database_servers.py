@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,7 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-START_S: Final = 60.0
+from deploy.demo.ports import free_port
+
+START_S: Final = 120.0
 """How long a server may take to answer, in seconds."""
 PASSWORDS: Final = {"reader": "p@ss/word:1", "writer": "another"}
 
@@ -100,7 +101,7 @@ def postgresql(**more: object) -> Iterator[DatabaseServer]:
         (data / "pg_hba.conf").write_text(
             "local all admin trust\nhost all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n"
         )
-        port = _free_port()
+        port = free_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": folder,
@@ -134,7 +135,7 @@ def mariadb() -> Iterator[DatabaseServer]:
                 "--auth-root-authentication-method=normal",
             ]
         )
-        port = _free_port()
+        port = free_port()
         command = [
             *(_tool("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={place}", f"--port={port}"),
             *("--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"),
@@ -235,9 +236,3 @@ def _tool(name: str) -> str:
     if found is None:
         raise RuntimeError(f"{name} is not installed")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

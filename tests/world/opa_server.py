@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import http.client
-import secrets
-import socket
 import socketserver
 import subprocess
 import threading
@@ -18,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from broker import bundle_server
 from broker.engines.opa_settings import server_settings
+from deploy.demo.ports import free_port
 from tests.conftest import find_tool
 
-START_S: Final = 30.0
+START_S: Final = 120.0
 """How long a server may take to listen, or to take up a bundle, in seconds."""
 
 
@@ -171,12 +170,3 @@ def lying_server(reply: bytes, *, hold_s: float = 0.0) -> Iterator[str]:
             stopping.set()
             server.shutdown()
             thread.join(10)
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on, below those that outgoing connections are given meanwhile."""
-    while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
