@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 CALL_S: Final = 10.0
 """Longest wait for one call of the asking side, seconds."""
+STOP_S: Final = 2.0
+"""How long what is under way may take to end when the program is told to stop, seconds."""
 STEWARD_OPTIONS: Final = (
     # A request of 64 KiB, with room for its frame.
     ("grpc.max_receive_message_length", 128 * 1024),
@@ -290,8 +292,8 @@ async def answering(settings: NodeSettings) -> AsyncIterator[Callable[[], bool]]
         finally:
             holding.cancel()
             keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
+            # Not for ever: whatever did not end by then is told once more when the event loop closes.
+            await asyncio.wait({holding, keeping}, timeout=STOP_S)
             log.info(Event.SERVICE_STOPPED, cause="asked")
 
 
@@ -321,17 +323,19 @@ async def serve(settings: NodeSettings) -> None:
     """Answer until told to stop (SIGTERM or Ctrl-C)."""
     refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
+    stopping = _stopping()
     async with answering(settings):
-        await _told_to_stop()
+        await stopping.wait()
 
 
-async def _told_to_stop() -> None:
+def _stopping() -> asyncio.Event:
+    """Set when this program is told to stop; from now on, also while it starts."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     loop.set_exception_handler(_unheard)
-    await stopping.wait()
+    return stopping
 
 
 def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -802,5 +806,6 @@ async def serve_steward(settings: StewardSettings) -> None:
     """Serve keys until told to stop (SIGTERM or Ctrl-C)."""
     refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
+    stopping = _stopping()
     async with stewarding(settings):
-        await _told_to_stop()
+        await stopping.wait()
