@@ -21,7 +21,8 @@ app.add_typer(ledger, name="ledger")
 PAGE = 1_000
 
 
-def _progress() -> "Progress":
+def progress_bar() -> "Progress":
+    """A bar on standard error, with the time left; nothing where nobody looks."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -42,7 +43,7 @@ def verify(
     store = open_for_reading(told.place)
     directory = _directory(told)
     try:
-        with _progress() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Checking entries", total=None)
             report = fsck.verify(
                 store,
@@ -100,7 +101,7 @@ def export(
             raise typer.BadParameter("the ledger is empty")
         if folder.exists() and any(folder.iterdir()):
             raise typer.BadParameter(f"{folder} is not empty")
-        with _progress() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("Writing entries", total=head.size)
             written = fsck.export(store, folder, head.note, lambda done, total: bar.update(task, completed=done))
     finally:

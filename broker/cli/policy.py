@@ -1,13 +1,20 @@
 """Policies: check them, read them, build the bundle."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from broker.cli.app import Exit, HomeOption, JsonOption, app, load, out
+from broker.cli.app import Exit, HomeOption, JsonOption, app, load, out, show
+
+if TYPE_CHECKING:
+    from broker.rehearsal import Kept, Rehearsed
+    from broker.settings import BrokerSettings
+    from broker.store.decisions import Recorded
 
 policy = typer.Typer(help="The rules that decide every question.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -21,6 +28,7 @@ def starter_policies() -> Path:
 
 
 PoliciesArgument = Annotated[Path | None, typer.Argument(help="The policies folder; the starter policies if left out.")]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=3_660, help="How many days back to look.")]
 ProfileOption = Annotated[str, typer.Option(help="demo, or production: refuses law that nobody has verified.")]
 
 
@@ -93,6 +101,65 @@ def policy_build(
     out.print(f"Policy revision {opened.revision} is in {told.policy_bundle}; restart the broker to use it.")
 
 
+@policy.command("replay")
+def policy_replay(home: HomeOption, days: DaysOption = 30, as_json: JsonOption = False) -> None:
+    """Make recorded decisions again by the rules of their time: every one must come out the same."""
+    import asyncio
+
+    from broker import rehearsal
+    from broker.cli.ledger import progress_bar
+
+    with _decisions(load(home), days) as (found, count, kept), progress_bar() as bar:
+        task = bar.add_task("Deciding again", total=count)
+        replayed = asyncio.run(rehearsal.replay(found, kept.get, lambda done: bar.update(task, completed=done)))
+    if as_json:
+        show(asdict(replayed) | {"sound": replayed.sound})
+    else:
+        out.print(f"{replayed.same} decisions of {count} came out the same; {replayed.erased} were erased.")
+        for words, indices in (
+            ("came out otherwise", replayed.differ),
+            ("have another input than their record names", replayed.altered),
+        ):
+            if indices:
+                out.print(f"[bold red]{len(indices)} {words}[/]: entries {', '.join(map(str, indices[:20]))}")
+        for revision, times in replayed.unknown_rules.items():
+            out.print(f"{times} were made by rules that are not kept, or no longer signed: {revision}")
+    raise Exit(0 if replayed.sound else 5)
+
+
+@policy.command("rehearse")
+def policy_rehearse(
+    home: HomeOption,
+    policies: PoliciesArgument = None,
+    days: DaysOption = 30,
+    profile: ProfileOption = "demo",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a draft would have done: who would gain and who would lose, among decisions that were made."""
+    import asyncio
+
+    from accord.bundle import Bundle, revision
+    from broker import decide, rehearsal
+    from broker.cli.ledger import progress_bar
+    from broker.policy import compile_files
+
+    _known(profile)
+    files = compile_files(policies or starter_policies(), profile)
+    draft = decide.load(Bundle(revision(files), files, ""), rehearsal.ENGINE)
+    try:
+        with _decisions(load(home), days) as (found, count, kept), progress_bar() as bar:
+            task = bar.add_task("Rehearsing", total=count)
+            rehearsed = asyncio.run(
+                rehearsal.rehearse(found, kept.in_force(), draft, lambda done: bar.update(task, completed=done))
+            )
+    finally:
+        draft.engine.close()
+    if as_json:
+        show(asdict(rehearsed))
+    else:
+        _show_rehearsed(rehearsed, days)
+
+
 @policy.command("opa-config")
 def policy_opa_config(home: HomeOption) -> None:
     """Print the configuration of the Open Policy Agent server that decides for this broker."""
@@ -116,3 +183,62 @@ def policy_opa_config(home: HomeOption) -> None:
         raise BadSettings("the directory has no policy key of the name policy_key_id", "Correct policy_key_id.")
     text = server_settings(f"http://{told.policy_listen}{PATH}", told.policy_key_id, public)
     out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+
+
+@contextmanager
+def _decisions(told: "BrokerSettings", days: int) -> Iterator["tuple[Iterator[Recorded], int, Kept]"]:
+    """The decisions of the last days, how many there are, and the rules that were ever in force."""
+    import time
+
+    from broker import keys
+    from broker.directory import DirectoryFile
+    from broker.rehearsal import Kept
+    from broker.store import decisions, open_for_reading, state
+
+    directory = DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
+    until_ns = time.time_ns()
+    since_ns = until_ns - days * state.DAY_NS
+    store = open_for_reading(told.place)
+    try:
+        with store.reading() as connection:
+            current = state.in_force(connection)
+            kept = Kept(
+                decisions.bundles(connection),
+                directory.broker.policy_public_keys(),
+                "" if current is None else current.revision,
+            )
+            try:
+                count = decisions.count(connection, since_ns, until_ns)
+                yield decisions.recorded(connection, since_ns, until_ns), count, kept
+            finally:
+                kept.close()
+    finally:
+        store.close()
+
+
+def _show_rehearsed(rehearsed: "Rehearsed", days: int) -> None:
+    from rich.table import Column, Table
+
+    out.print(
+        f"Of {rehearsed.decisions} decisions of the last {days} days, {rehearsed.unchanged} would come out the same."
+    )
+    if rehearsed.erased:
+        out.print(f"{rehearsed.erased} were erased and could not be rehearsed.")
+    if rehearsed.altered:
+        out.print(
+            f"[bold red]{len(rehearsed.altered)} have another input than their record names: run policy replay.[/]"
+        )
+    if not rehearsed.changes:
+        return
+    table = Table(
+        "Who asks whom", "What", "Would", Column("Because of, for example in", overflow="fold"), show_lines=True
+    )
+    for one in rehearsed.changes:
+        counts = (("gain", "[green]", one.gained), ("lose", "[red]", one.lost), ("differ", "[dim]", one.otherwise))
+        table.add_row(
+            f"{one.requester}\nasks {one.holder}",
+            f"{one.question}\nfor {one.purpose}\nunder {one.gateway}",
+            "\n".join(f"{style}{word} {count}[/]" for word, style, count in counts if count),
+            "\n".join([*sorted(one.because)[:3], one.samples[0]]),
+        )
+    out.print(table)

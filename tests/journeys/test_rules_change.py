@@ -1,0 +1,103 @@
+"""A change of the rules is tried on what was really decided before anybody lives under it."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from typer.testing import CliRunner
+
+from broker.cli import app
+from broker.cli.app import Exit
+from tests.world import stack as worlds
+
+ROOT: Final = Path(__file__).parents[2]
+NED: Final = {
+    "first_name": "Ned",
+    "last_name": "Quillfeather",
+    "date_of_birth": "2013-03-02",
+    "sex": "male",
+    "address": "3 Teasel Row",
+    "postcode": "MD5 6TY",
+    "role": "child",
+}
+PROTECTION: Final = {
+    "question": "agency.contact",
+    "purpose": "s47_enquiry",
+    "case": "CF-11",
+    "need_tier": 4,
+    "significant_harm": True,
+    "necessity": "assess_risk",
+    "people": [NED],
+}
+EARLY: Final = {"question": "agency.contact", "purpose": "early_help", "case": "CF-12", "need_tier": 2, "people": [NED]}
+
+
+def _command(*words: str) -> tuple[int, str]:
+    """Run accord-broker as governance staff would; its exit code and what it printed."""
+    ran = CliRunner().invoke(app, words)
+    return ran.exception.code if isinstance(ran.exception, Exit) else ran.exit_code, ran.stdout
+
+
+def _json(*words: str) -> tuple[int, dict[str, Any]]:
+    code, printed = _command(*words, "--json")
+    return code, json.loads(printed)
+
+
+async def _asked(home: Path) -> tuple[list[Sequence[tuple[str, str]]], int]:
+    """Social care asks three questions; what came of each, and how many entries the ledger has."""
+    records = {"police": [worlds.held(1, NED, contacts=[worlds.ago(20)])]}
+    outcomes: list[Sequence[tuple[str, str]]] = []
+    async with worlds.stack(home, records) as world:
+        for question in (PROTECTION, EARLY, PROTECTION | {"case": "CF-13"}):
+            outcome = await world.ask("social-care", question)
+            outcomes.append([(one.agency, one.delivery) for one in outcome.agencies])
+        (home / "broker" / "broker.toml").write_text(
+            f'federation = "{world.federation.name}"\nlisten = "localhost:0"\n'
+        )
+        return outcomes, len(world.broker_records())
+
+
+def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> None:
+    """T-POL-6: every decision comes out the same again; a draft shows who would lose, and by trying nothing changes."""
+    home, draft = tmp_path / "homes", tmp_path / "draft"
+    outcomes, entries = asyncio.run(_asked(home))
+    broker = str(home / "broker")
+    replayed = _json("policy", "replay", "--home", broker)
+
+    # A draft with a mistake is refused with its place.
+    shutil.copytree(ROOT / "policies", draft)
+    row = json.loads((draft / "data/agencies/housing.json").read_text())
+    (draft / "data/agencies/housing.json").write_text(json.dumps(row | {"suspended": "yes"}))
+    mistaken = _json("policy", "check", str(draft))
+
+    # Corrected, it says who loses.
+    (draft / "data/agencies/housing.json").write_text(json.dumps(row | {"suspended": True}))
+    checked = _json("policy", "check", str(draft))
+    code, rehearsed = _json("policy", "rehearse", str(draft), "--home", broker)
+    lost = [one for one in rehearsed["changes"] if one["lost"]]
+    seen = _command("policy", "rehearse", str(draft), "--home", broker)
+    same = _json("policy", "rehearse", str(ROOT / "policies"), "--home", broker)
+    verified = _json("ledger", "verify", "--home", broker)
+
+    # The answer: child protection was answered, early help without an agreement was not.
+    assert [("housing", "ANSWERED"), ("police", "ANSWERED")] == outcomes[0] == outcomes[2]
+    assert [("housing", "REFUSED"), ("police", "REFUSED")] == outcomes[1]
+    # Every decision came out the same.
+    assert (0, 3, True) == (replayed[0], replayed[1]["same"], replayed[1]["sound"])
+    # The mistake had its place; the correction none.
+    assert (1, "data/agencies/housing.json") == (mistaken[0], mistaken[1]["faults"][0]["file"])
+    assert (0, []) == (checked[0], checked[1]["faults"])
+    # Housing would lose both questions of child protection, and nobody would gain.
+    assert (0, 3) == (code, rehearsed["decisions"])
+    assert [("social-care", "housing", "s47_enquiry", "ca1989_s47", 2)] == [
+        (one["requester"], one["holder"], one["purpose"], one["gateway"], one["lost"]) for one in lost
+    ]
+    assert 0 == sum(one["gained"] for one in rehearsed["changes"])
+    assert (0, True) == (seen[0], "ca1989_s47" in seen[1])
+    assert (0, 3, []) == (same[0], same[1]["unchanged"], same[1]["changes"])
+    # What each party saw of it: nothing. The ledger is as it was.
+    assert (0, entries) == (verified[0], verified[1]["entries"])
+    assert "Quillfeather" not in seen[1] + json.dumps(rehearsed)
