@@ -11,7 +11,7 @@ with UNKNOWN and the text of its exception.
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -229,14 +229,16 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         return guarded
 
     def _stream(
-        self, method: str, behaviour: Callable[..., AsyncIterator[Any]], parse: Callable[[bytes], Message]
+        self, method: str, behaviour: Callable[..., AsyncGenerator[Any, None]], parse: Callable[[bytes], Message]
     ) -> Callable[..., AsyncIterator[Any]]:
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
                 with self._admitted(method, context):
                     asked = read_message(request, parse) if isinstance(request, bytes) else _messages(request, parse)
-                    async for response in behaviour(asked, context):
-                        yield response
+                    # Closed with the call, not when the collector comes: a node's stream tells its session so.
+                    async with contextlib.aclosing(behaviour(asked, context)) as responses:
+                        async for response in responses:
+                            yield response
             except Exception as error:  # noqa: BLE001  # as above
                 await self._abort(method, context, error)
 

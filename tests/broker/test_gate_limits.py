@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,47 @@ def test_no_stream_passes_by_the_stewards_gate(federation: Federation) -> None:
     gate = steward_gate.Gate(lambda: federation.directory, {})
 
     assert grpc.StatusCode.UNIMPLEMENTED is asyncio.run(served(federation, gate, body))
+
+
+def test_a_stream_is_closed_with_its_call(federation: Federation) -> None:
+    """T-NET-1: a node whose stream broke while something was on its way down is known at once to be gone."""
+    ended: list[str] = []
+
+    class Streams:
+        """One that is still known to somebody, so that no collector closes it."""
+
+        def __init__(self) -> None:
+            self.down = self.frames()
+
+        async def frames(self) -> AsyncGenerator[str, None]:
+            try:
+                yield "a frame"
+                yield "another"
+            finally:
+                ended.append("told")
+
+    class Calling:
+        def auth_context(self) -> dict[str, list[bytes]]:
+            return {"x509_pem_cert": [federation.agencies["police"].channel.certificate_pem]}
+
+        def time_remaining(self) -> float:
+            return 10.0
+
+    async def body() -> tuple[str, list[str]]:
+        streams = Streams()
+
+        async def continuation(_: Any) -> Any:
+            return grpc.unary_stream_rpc_method_handler(lambda request, context: streams.down, lambda data: data)
+
+        gate = Gate(lambda: federation.directory, {HEALTH: frozenset({"agency"})}, frozenset())
+        details: Any = type("Details", (), {"method": f"/{HEALTH}/Watch"})
+        handler = await gate.intercept_service(continuation, details)
+        call = handler.unary_stream(None, Calling())
+        first = await anext(call)
+        await call.aclose()
+        return first, list(ended)
+
+    assert ("a frame", ["told"]) == asyncio.run(body())
 
 
 @pytest.mark.parametrize("side", ["broker", "node"])
