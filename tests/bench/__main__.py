@@ -4,6 +4,7 @@
 
 * *paths*: a whole federation of real processes against two floors, in turns (`tests.bench.paths`).
 * *cpu*: processor time of a question without gRPC, in Ed25519 verifications (`tests.bench.cpu`).
+* *broker*: processor time of the broker's own process; how often it and a node wait for the disk (`tests.bench.alone`).
 * *growth*: the ledger to a million entries, agreements to ten thousand (`tests.bench.growth`).
 * *steps*: each step of a question by itself, in this process (`tests.bench.steps`).
 
@@ -26,7 +27,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from tests.bench import cpu, growth, paths, plots, steps
+from tests.bench import alone, cpu, growth, paths, plots, steps
 from tests.bench.federation import federation
 
 OUT: Final = Path("build/bench.json")
@@ -34,6 +35,9 @@ OUT: Final = Path("build/bench.json")
 CONSOLE: Final = Console(width=max(Console().width, 200))
 WAYS: Final = tuple((agencies, callers) for agencies in (1, 5) for callers in (1, 16, 64))
 """Agencies and callers of each comparison."""
+FSYNCS: Final = 2
+"""Most of them that a question waits for at the broker: before it is sent, and before its answer is released. What is
+counted holds others that no question waits for, such as countersignatures once a second."""
 
 
 def of_paths(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
@@ -76,6 +80,30 @@ def of_cpu(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     return {"cpu": found}
 
 
+def of_broker(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
+    """The broker's own process."""
+    found = []
+    for agencies in sorted({agencies for agencies, _ in WAYS}):
+        home = folder / str(agencies)
+        home.mkdir()
+        with alone.alone(home, agencies) as here:
+            for callers in (1, 16):
+                found.append(asyncio.run(here.measure(callers, min(told.seconds, 5.0))))
+                said(f"broker alone: {found[-1]}")
+    waited = []
+    for callers in (1, 16):
+        home = folder / f"waits-{callers}"
+        home.mkdir()
+        counted = alone.waits(home, callers, 64)
+        if counted is None:
+            said("strace is not on this machine: how often the disk was waited for is not counted.")
+            break
+        waited.append(counted)
+        kept = "reached" if callers > 1 or counted.broker < FSYNCS + 1 else "NOT reached"
+        said(f"waits for the disk, a question: {counted}, to reach {FSYNCS} of the broker: {kept}")
+    return {"broker": [asdict(one) for one in found], "waits": [asdict(one) for one in waited]}
+
+
 def of_growth(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     """Ledger and agreements."""
     decided = asyncio.run(growth.agreements(folder, said=said))
@@ -96,6 +124,7 @@ def of_steps(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
 PARTS: Final[dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]]] = {
     "paths": of_paths,
     "cpu": of_cpu,
+    "broker": of_broker,
     "growth": of_growth,
     "steps": of_steps,
 }

@@ -42,7 +42,7 @@ from agency_node.cli import people as typed
 from agency_node.mapping import open_records
 from broker import policy
 from deploy.demo import county
-from deploy.demo.processes import Processes
+from deploy.demo.processes import BESIDE, Processes
 from tests.bench.direct import DirectKeyServer
 from tests.bench.relay import HEAD_FILE
 from tests.world import database_servers, state_servers, trust
@@ -227,12 +227,19 @@ class Federation:
         return dial(path.address, Identity(own.key_pem, own.certificate_pem, self.keys.ca_pem))
 
     def cpu_s(self, names: Sequence[str]) -> float:
-        """Processor time that these have used so far, seconds (proc_pid_stat(5), fields 14 and 15)."""
-        ticks = 0
-        for name in names:
-            stat = Path(f"/proc/{self.processes.pid(name)}/stat").read_text("ascii").rpartition(")")[2].split()
-            ticks += int(stat[11]) + int(stat[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        """Processor time that these have used so far, seconds."""
+        return sum(cpu_s(self.processes.pid(name)) for name in names)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used so far, seconds (proc_pid_stat(5), fields 14 and 15)."""
+    stat = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def clean() -> dict[str, str]:
+    """This process's environment without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
 
 
 async def _none(caller_token: str, tags: Sequence[bytes]) -> list[asking.Held]:
@@ -309,11 +316,10 @@ def federation(home: Path, number: int, server: bool = False) -> Iterator[Federa
     keys, people = found(home, agencies)
     shutil.copytree(home / "broker", home / "floor")
     (home / "floor" / HEAD_FILE).write_text(fixed_head(keys), "utf-8")
-    started = _Started(home, keys.name)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")}
+    started = Started(home, keys.name)
     with contextlib.ExitStack() as ending:
         placed = ending.enter_context(_on_server(home, agencies)) if server else {}
-        started.processes = ending.enter_context(Processes(home, clean))
+        started.processes = ending.enter_context(Processes(home, clean()))
         if server:
             shutil.copytree(home / "broker", home / "broker-on-server")
             started.broker("broker-on-server", f'database_url_file = "{placed["broker"]}"\n')
@@ -340,7 +346,7 @@ def federation(home: Path, number: int, server: bool = False) -> Iterator[Federa
             asyncio.run(index_all([home / name for name in kinds[-1][1]], direct(keys)))
         for _, names, _, _ in kinds:
             for name in names:
-                started.start(name, "accord-node", "serve", "--home", str(home / name))
+                started.program(name, "accord-node")
         for middle, _, _, _ in kinds:
             started.wait(middle, lambda middle=middle: started.attached(middle) >= set(agencies))  # type: ignore[misc]  # bound now
         at_once = tuple(f"{one}-at-once" for one in agencies)
@@ -365,7 +371,15 @@ def _on_server(home: Path, agencies: Sequence[str]) -> Iterator[dict[str, Path]]
 
 
 @dataclass(slots=True)
-class _Started:
+class Started:
+    """Starts the programs of a federation.
+
+    Attributes:
+        home: A folder for each party.
+        name: Of the federation.
+        processes: What runs.
+    """
+
     home: Path
     name: str
     processes: Processes = field(init=False)
@@ -391,15 +405,25 @@ class _Started:
     def revision(self, name: str) -> str:
         return self.listening(name)["policy"]
 
-    def broker(self, name: str, place: str) -> None:
-        """A broker in the folder of this name."""
+    def broker(self, name: str, place: str, around: Sequence[str] = ()) -> None:
+        """A broker in the folder of this name.
+
+        Args:
+            name: The folder, and what the process is called.
+            place: Further lines of its settings.
+            around: Program and arguments that run it.
+        """
         (self.home / name / "broker.toml").write_text(
             f'federation = "{self.name}"\nlisten = "localhost:0"\n'
             f"node_deadline_ms = {DEADLINE_MS}\nask_deadline_ms = {DEADLINE_MS + 1_000}\n"
             f"agency_at_once = 64\nquestions_at_least = 64\n{place}",
             "utf-8",
         )
-        self.start(name, "accord-broker", "serve", "--home", str(self.home / name))
+        self.program(name, "accord-broker", around)
+
+    def program(self, name: str, program: str, around: Sequence[str] = ()) -> None:
+        """A program that serves from the folder of this name; `around` is what runs it, with its arguments."""
+        self.start(name, *around, str(BESIDE / program), "serve", "--home", str(self.home / name))
 
     def steward(self) -> None:
         """The steward."""
