@@ -34,6 +34,8 @@ from broker import decide, events, keys, keyserver, metrics, service, tls
 from broker.admission import Limits, Room
 from broker.agreements import Agreements
 from broker.ask import Heard, ask
+from broker.countersigned import EVERY_S as COUNTERSIGNED_EVERY_S
+from broker.countersigned import Countersigned
 from broker.decide import Decider, Facts, Rules
 from broker.directory import DirectoryFile
 from broker.dispatch import Dispatcher
@@ -202,6 +204,7 @@ async def running(
     witnesses = Witnesses(
         origin, directory.current().broker.ledger_key, reading.contradicts, sequencer.refuse, reading.witnesses()
     )
+    countersigned = Countersigned(sequencer, reading, directory.current)
     agreements = Agreements(sequencer, store, clock.now_ns)
     sessions = Sessions()
     dispatcher = Dispatcher(
@@ -254,7 +257,7 @@ async def running(
     metrics.PASSED_OVER.set_function(dispatcher.passed_over)
     asking = service.Asking(who, carry, lambda: policy, known, room)
     broker_pb2_grpc.add_BrokerServiceServicer_to_server(asking, server)
-    attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy, witnesses)
+    attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy, witnesses, countersigned)
     node_pb2_grpc.add_NodeSessionServiceServicer_to_server(attaching, server)
     agreements_pb2_grpc.add_AgreementServiceServicer_to_server(service.Agreeing(who, agreements, sessions), server)
     directory_pb2_grpc.add_DirectoryServiceServicer_to_server(service.Handing(lambda: directory.data), server)
@@ -284,6 +287,7 @@ async def running(
         log.info(Event.LEDGER_OPENED, size=sequencer.head.size, abandoned=abandoned)
         tasks.append(asyncio.create_task(_watch(health, sequencer, questions, policy, store.pen, superseded)))
         tasks.append(asyncio.create_task(_hold_clock(clock, sequencer)))
+        tasks.append(asyncio.create_task(_keep(countersigned)))
         log.info(
             Event.SERVICE_STARTED,
             listening_on=address,
@@ -298,6 +302,8 @@ async def running(
             task.cancel()
         await around.aclose()
         await server.stop(grace=2.0)
+        with contextlib.suppress(Problem):
+            await countersigned.write()
         await sequencer.stop()
         policy.rules.engine.close()
         counters.close()
@@ -422,6 +428,16 @@ async def _hold_clock(clock: Clock, sequencer: Sequencer) -> None:
             # They stay where they are, for when the ledger can be written again.
             log.error(Event.LEDGER_FAILED, reason=problem.reason)
         await asyncio.sleep(CLOCK_EVERY_S)
+
+
+async def _keep(countersigned: Countersigned) -> None:
+    """Write down now and then what the witnesses countersigned."""
+    while True:
+        await asyncio.sleep(COUNTERSIGNED_EVERY_S)
+        try:
+            await countersigned.write()
+        except Problem as problem:
+            log.error(Event.LEDGER_FAILED, reason=problem.reason)
 
 
 def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

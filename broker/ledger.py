@@ -35,7 +35,7 @@ from accord import checkpoint as notes
 from accord import merkle
 from accord.agreement import LIVE
 from accord.answer import CANNOT_SAY
-from accord.canonical import NotCanonical, b64url, sha256, unb64, unb64url
+from accord.canonical import b64url, sha256, unb64url
 from accord.reasons import REASONS, Problem
 from accord.signing import SIGNATURE_BYTES
 from accord.v1 import audit_pb2, node_pb2
@@ -499,7 +499,7 @@ class LedgerReading:
         """Set up.
 
         Args:
-            sequencer: Gives the newest head, and stores cosignatures.
+            sequencer: Gives the newest head.
             store: For reading.
             federation: Name of the federation; a witness is called `<federation>/<agency>`.
         """
@@ -588,20 +588,6 @@ class LedgerReading:
         with self._store.reader.connect() as connection:
             named = tree.witnesses(connection, self._sequencer.head.size - RECENT)
         return frozenset(name.removeprefix(f"{self._federation}/") for name in named)
-
-    async def cosigned(self, agency: str, size: int, line: str) -> None:
-        """Keep a witness's cosignature that was checked.
-
-        Raises:
-            LedgerUnavailable: It could not be stored.
-            ValueError: The line holds no time.
-        """
-        witness, time_s = f"{self._federation}/{agency}", _cosigned_at_s(line)
-
-        def write(connection: Connection, _: tuple[int, ...]) -> None:
-            tree.cosign(connection, size=size, witness=witness, line=line, time_s=time_s)
-
-        await self._sequencer.append(Batch((), write=write))
 
     def contradicts(self, size: int, root: bytes) -> bool:
         """Whether a head that a witness has seen is not a part of this ledger: larger than it, or another tree."""
@@ -826,12 +812,3 @@ def decode_rows(data: bytes) -> tuple[Row, ...]:
         )
         for one in json.loads(data)
     )
-
-
-def _cosigned_at_s(line: str) -> int:
-    """The time in a cosignature line: 8 bytes after a key id of 4 (https://c2sp.org/tlog-cosignature)."""
-    try:
-        signature = unb64(line.rpartition(" ")[2])
-    except NotCanonical as error:
-        raise ValueError("the cosignature is not base64") from error
-    return int.from_bytes(signature[4:12], "big")

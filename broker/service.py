@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 import grpc.aio
 
 from accord import agreement as agreements_contract
-from accord import checkpoint as notes
 from accord import signing
 from accord.answer import CANNOT_SAY, NO, YES
 from accord.directory import Directory
@@ -36,7 +35,7 @@ from broker.admission import Place, Room
 from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
-from broker.gate import BadRequest, NotAllowed, Peer, peer_of, refuse_unknown_fields
+from broker.gate import BadRequest, NotAllowed, Peer, peer_of
 from broker.sessions import NotAttached, Session, Sessions
 from broker.stages import (
     ANSWERED,
@@ -140,11 +139,12 @@ class Reading(Protocol):
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Consistency proof."""
 
-    async def cosigned(self, agency: str, size: int, line: str) -> None:
-        """Keep a witness's cosignature that was checked."""
 
-    def note(self, size: int) -> str | None:
-        """The signed checkpoint of exactly this size, if one was published."""
+class Countersigned(Protocol):
+    """Keeps what the nodes countersign."""
+
+    def take(self, agency: str, size: int, line: str) -> bool:
+        """Take a line; false when it cannot be one."""
 
 
 class Witnesses(Protocol):
@@ -360,6 +360,7 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         agreements: Agreements,
         bundle: Callable[[], Bundle],
         witnesses: Witnesses,
+        countersigned: Countersigned,
     ) -> None:
         """Set up.
 
@@ -370,6 +371,7 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             agreements: Gives what an agency must still be told.
             bundle: Gives the policy bundle in force.
             witnesses: Hears with which head a node attaches.
+            countersigned: Keeps what it countersigns.
         """
         self._who = who
         self._sessions = sessions
@@ -377,6 +379,7 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         self._agreements = agreements
         self._bundle = bundle
         self._witnesses = witnesses
+        self._countersigned = countersigned
 
     async def Attach(
         self, request_iterator: AsyncIterator[node_pb2.AttachRequest], context: Context
@@ -390,7 +393,6 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             first = None
         if first is None or first.WhichOneof("frame") != "hello":
             raise BadRequest("the first frame is not hello")
-        refuse_unknown_fields(first)
         if first.hello.agency != peer.agency:
             raise NotAllowed("the hello names another agency than the certificate")
         hello, now_s = first.hello, asyncio.get_running_loop().time()
@@ -409,19 +411,8 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
                 # What it sent meanwhile may have closed the session already; then it ends below, as any other.
                 session.send(node_pb2.AttachResponse(head=head))
             log.info(Event.NODE_ATTACHED, node=peer.agency, directory_version=first.hello.directory_version)
-            gone = asyncio.create_task(session.closed.wait())
-            wanted: asyncio.Task[node_pb2.AttachResponse] | None = None
-            try:
-                while not session.closed.is_set():
-                    wanted = asyncio.create_task(session.frames.get())
-                    await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
-                    if not wanted.done():
-                        break
-                    yield wanted.result()
-            finally:
-                gone.cancel()
-                if wanted is not None:
-                    wanted.cancel()
+            while (wanted := await session.next()) is not None:
+                yield wanted
         finally:
             up.cancel()
             await self._sessions.detach(session)
@@ -448,7 +439,6 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         """Take what the node sends until it stops or sends what it must not, then close the session."""
         try:
             async for frame in frames:
-                refuse_unknown_fields(frame)
                 session.heard_s = asyncio.get_running_loop().time()
                 if not await self._taken(session, frame):
                     return
@@ -467,10 +457,10 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
             case "cosigned":
                 try:
                     await self._arrived(session)
-                    await self._cosigned(session, frame.cosigned)
                 except (LedgerUnavailable, RateLimited) as problem:
-                    # Neither is lost for good, and a stream cut for it would cost the answers on their way up.
+                    # Nothing is lost for good, and a stream cut for it would cost the answers on their way up.
                     log.warning(Event.LEDGER_FAILED, reason=problem.reason)
+                return self._countersigned.take(session.agency, frame.cosigned.size, frame.cosigned.cosignature)
             case "alarm":
                 if frame.alarm.reason == RateLimited.reason:
                     session.turned_away(frame.alarm.query_id, frame.alarm.retry_ms / 1_000)
@@ -497,24 +487,6 @@ class Attaching(node_pb2_grpc.NodeSessionServiceServicer):
         delivered, session.delivering = session.delivering, ()
         if delivered:
             await self._agreements.delivered(session.agency, delivered)
-
-    async def _cosigned(self, session: Session, cosigned: node_pb2.Cosigned) -> None:
-        note = self._reading.note(cosigned.size)
-        directory = self._who.directory()
-        if note is None:
-            return
-        try:
-            notes.verify_cosignature(
-                note,
-                cosigned.cosignature,
-                f"{directory.federation}/{session.agency}",
-                directory.agency(session.agency).witness,
-            )
-        except Problem as problem:
-            log.warning(Event.WITNESS_ALARM, node=session.agency, reason=problem.reason)
-            return
-        await self._reading.cosigned(session.agency, cosigned.size, cosigned.cosignature)
-        log.debug(Event.CHECKPOINT_COSIGNED, node=session.agency, size=cosigned.size)
 
 
 def bundle_frames(bundle: Bundle) -> list[node_pb2.AttachResponse]:

@@ -64,6 +64,7 @@ class Session:
     attached_s: float = 0.0
     heard_s: float = 0.0
     delivering: tuple[str, ...] = ()
+    _awaited: asyncio.Future[None] | None = None
 
     def send(self, frame: node_pb2.AttachResponse) -> None:
         """Queue a frame.
@@ -78,6 +79,14 @@ class Session:
         except asyncio.QueueFull:
             self.close()
             raise NotAttached(self.agency) from None
+        self._wake()
+
+    async def next(self) -> node_pb2.AttachResponse | None:
+        """The next frame to go down, for the one who sends them; None once the stream is gone."""
+        while self.frames.empty() and not self.closed.is_set():
+            self._awaited = asyncio.get_running_loop().create_future()
+            await self._awaited
+        return None if self.closed.is_set() else self.frames.get_nowait()
 
     def answered(self, query_id: str, signed_answer: bytes) -> None:
         """Hand an answer to whoever waits for it; an answer nobody waits for is dropped."""
@@ -104,6 +113,11 @@ class Session:
             if not waiter.done():
                 waiter.set_exception(NotAttached(self.agency))
         self.waiting.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
 
 
 class Sessions:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, event
 
 from accord import checkpoint, merkle, receipt, signing, statement
@@ -687,26 +686,6 @@ def test_witnesses_and_auditors_get_proofs_that_hold(place: Place) -> None:
         ]
 
     with_books(place, body)
-
-
-def test_cosignatures_are_kept_with_their_head(place: Place) -> None:
-    """T-AUD-6: whoever asks for the newest checkpoint sees which witnesses stand behind it."""
-    key = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
-
-    async def body(books: Books) -> tuple[dict[str, int], str | None, str | None]:
-        older = books.sequencer.head
-        await books.questions.open_entry(permit(asked()))
-        head = books.sequencer.head
-        line = checkpoint.cosign(head.note, "midshire/police", key, 1_795_312_801)
-        await books.reading.cosigned("police", head.size, line)
-        await books.reading.cosigned("police", head.size, line)
-        witnessed = checkpoint.witnessed(books.reading.checkpoint(), {"midshire/police": signing.public_bytes(key)})
-        return witnessed, books.reading.note(older.size), books.reading.note(head.size + 1)
-
-    witnessed, older, absent = with_books(place, body)
-
-    assert ({"midshire/police": 1_795_312_801}, None) == (witnessed, absent)
-    assert older is not None
 
 
 def test_a_node_that_has_seen_more_gets_no_proof(place: Place) -> None:
