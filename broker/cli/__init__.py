@@ -7,10 +7,10 @@ Data goes to standard output, messages to standard error. Exit codes: 0 done,
 
 import sys
 
-from broker.cli import database, ledger, policy, trust
+from broker.cli import database, explain, ledger, policy, trust
 from broker.cli.app import app, failing
 
-__all__ = ["app", "database", "ledger", "main", "policy", "trust"]
+__all__ = ["app", "database", "explain", "ledger", "main", "policy", "trust"]
 
 
 def main() -> None:

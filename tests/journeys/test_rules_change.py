@@ -46,24 +46,26 @@ def _json(*words: str) -> tuple[int, dict[str, Any]]:
     return code, json.loads(printed)
 
 
-async def _asked(home: Path) -> tuple[list[Sequence[tuple[str, str]]], int]:
-    """Social care asks three questions; what came of each, and how many entries the ledger has."""
+async def _asked(home: Path) -> tuple[list[Sequence[tuple[str, str]]], list[str], int]:
+    """Social care asks three questions; what came of each, their numbers, and how many entries the ledger has."""
     records = {"police": [worlds.held(1, NED, contacts=[worlds.ago(20)])]}
     outcomes: list[Sequence[tuple[str, str]]] = []
+    numbers: list[str] = []
     async with worlds.stack(home, records) as world:
         for question in (PROTECTION, EARLY, PROTECTION | {"case": "CF-13"}):
             outcome = await world.ask("social-care", question)
             outcomes.append([(one.agency, one.delivery) for one in outcome.agencies])
+            numbers.append(outcome.query_id)
         (home / "broker" / "broker.toml").write_text(
             f'federation = "{world.federation.name}"\nlisten = "localhost:0"\n'
         )
-        return outcomes, len(world.broker_records())
+        return outcomes, numbers, len(world.broker_records())
 
 
 def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> None:
     """T-POL-6: every decision comes out the same again; a draft shows who would lose, and by trying nothing changes."""
     home, draft = tmp_path / "homes", tmp_path / "draft"
-    outcomes, entries = asyncio.run(_asked(home))
+    outcomes, numbers, entries = asyncio.run(_asked(home))
     broker = str(home / "broker")
     replayed = _json("policy", "replay", "--home", broker)
 
@@ -80,6 +82,9 @@ def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> N
     lost = [one for one in rehearsed["changes"] if one["lost"]]
     seen = _command("policy", "rehearse", str(draft), "--home", broker)
     same = _json("policy", "rehearse", str(ROOT / "policies"), "--home", broker)
+    allowed, refused = (_json("explain", one, "--home", broker) for one in numbers[:2])
+    read = _command("explain", numbers[1], "--home", broker)
+    unknown = _command("explain", "01890000-0000-7000-8000-000000000000", "--home", broker)
     verified = _json("ledger", "verify", "--home", broker)
 
     # The answer: child protection was answered, early help without an agreement was not.
@@ -98,6 +103,16 @@ def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> N
     assert 0 == sum(one["gained"] for one in rehearsed["changes"])
     assert (0, True) == (seen[0], "ca1989_s47" in seen[1])
     assert (0, 3, []) == (same[0], same[1]["unchanged"], same[1]["changes"])
+    # Whoever asks why reads the law, what was found and what was missing, and nothing of what was answered.
+    assert (0, "answered", "refused") == (allowed[0], allowed[1]["end"], refused[1]["end"])
+    assert [True, True] == [one["allowed"] for one in allowed[1]["targets"]]
+    assert "a duty to share" in allowed[1]["targets"][0]["found"]
+    assert "AGREEMENT_MISSING" in [one["code"] for one in refused[1]["targets"][0]["missing"]]
+    assert "the family's agreement" not in refused[1]["targets"][0]["found"]
+    assert (0, True) == (read[0], "What to do:" in read[1])
+    assert 0 != unknown[0]
+    # Police know Ned and housing does not; of both the same is said.
+    assert {"The agency answered."} == {one["went"] for one in allowed[1]["targets"]}
     # What each party saw of it: nothing. The ledger is as it was.
     assert (0, entries) == (verified[0], verified[1]["entries"])
-    assert "Quillfeather" not in seen[1] + json.dumps(rehearsed)
+    assert "Quillfeather" not in seen[1] + read[1] + json.dumps([rehearsed, allowed, refused])
