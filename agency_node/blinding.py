@@ -1,6 +1,9 @@
 """Blind match keys and finish tokens: in this process, or in worker processes that a large index keeps busy.
 
-    Blinder.blind(inputs) -> elements for a key server ... its output -> Blinder.finalise -> tokens
+    Blinder.blind(batches) -> elements for a key server ... its output -> Blinder.finalise -> tokens
+
+What one call to a key server carries goes to a worker at one go, for a journey there and back costs as much as an
+element.
 
 The library holds the interpreter's lock while it computes, so threads gain nothing. A worker is this file run by the
 same Python. It is given inputs and public keys, nothing else: no database, no key of the node, no setting, and no line
@@ -13,9 +16,9 @@ import itertools
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, ClassVar, Final, Protocol
+from typing import BinaryIO, ClassVar, Final, NamedTuple, Protocol
 
 from accord import linkage
 from accord.canonical import lp
@@ -27,9 +30,10 @@ _BLIND: Final = 0
 _FINALISE: Final = 1
 _DONE: Final = 0
 _BAD_PROOF: Final = 1
-_FRAME: Final = struct.Struct(">IBIH")
-"""Bytes that follow, what to do or what became of it, number of the batch, its size."""
+_FRAME: Final = struct.Struct(">IBI")
+"""Bytes that follow, what to do or what became of it, and the number of what was blinded together."""
 _LENGTH: Final = struct.Struct(">I")
+_SIZE: Final = struct.Struct(">H")
 _ENVIRONMENT: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
 
 
@@ -39,21 +43,36 @@ class WorkerEnded(Problem):
     reason: ClassVar[str] = "INDEX_INTERRUPTED"
 
 
+class Plain(NamedTuple):
+    """Inputs of one family, and the size to which they are padded."""
+
+    inputs: Sequence[bytes]
+    size: int
+
+
+class Evaluated(NamedTuple):
+    """What a key server made of a batch, its proof, and its pinned public key; see `accord.linkage.finalise`."""
+
+    elements: Sequence[bytes]
+    proof: bytes
+    public: bytes
+
+
 class Blinder(Protocol):
     """Where blinding and finishing are done."""
 
-    async def blind(self, inputs: Sequence[bytes], size: int) -> tuple[object, list[bytes]]:
-        """Blind a batch, padded to a size.
+    async def blind(self, batches: Sequence[Plain]) -> tuple[object, list[list[bytes]]]:
+        """Blind the batches of one call.
 
         Returns:
-            What `finalise` needs, good once, and the elements to send, 32 bytes each.
+            What `finalise` needs, good once, and the elements to send for each batch, 32 bytes each.
         """
 
-    async def finalise(self, blinded: object, evaluated: Sequence[bytes], proof: bytes, public: bytes) -> list[bytes]:
-        """Check a key server's proof and unblind its output; see `accord.linkage.finalise`.
+    async def finalise(self, blinded: object, outputs: Sequence[Evaluated]) -> list[list[bytes]]:
+        """Check a key server's proofs and unblind its outputs, one for each batch that was blinded.
 
         Raises:
-            accord.linkage.BadProof: It does not hold.
+            accord.linkage.BadProof: One does not hold, or they are not as many as the batches; then none is used.
         """
 
 
@@ -68,18 +87,24 @@ class Here:
     random: Callable[[int], bytes] = os.urandom
     _since: int = 0
 
-    async def blind(self, inputs: Sequence[bytes], size: int) -> tuple[object, list[bytes]]:
+    async def blind(self, batches: Sequence[Plain]) -> tuple[object, list[list[bytes]]]:
         """As `Blinder.blind`."""
-        made = linkage.blind(inputs, size, self.random)
-        await self._give_way(len(made[1]))
-        return made
+        held, sent = _Held([]), []
+        for batch in batches:
+            blinding, elements = linkage.blind(*batch, self.random)
+            held.batches.append(blinding)
+            sent.append(elements)
+            await self._give_way(len(elements))
+        return held, sent
 
-    async def finalise(self, blinded: object, evaluated: Sequence[bytes], proof: bytes, public: bytes) -> list[bytes]:
+    async def finalise(self, blinded: object, outputs: Sequence[Evaluated]) -> list[list[bytes]]:
         """As `Blinder.finalise`."""
-        if not isinstance(blinded, Blinding):
-            raise TypeError("another blinder blinded this batch")
-        made = linkage.finalise(blinded, evaluated, proof, public)
-        await self._give_way(len(evaluated))
+        if not isinstance(blinded, _Held):
+            raise TypeError("another blinder blinded this")
+        made = []
+        for blinding, output in _pairs(blinded.take(), outputs):
+            made.append(linkage.finalise(blinding, *output))
+            await self._give_way(len(output.elements))
         return made
 
     async def _give_way(self, elements: int) -> None:
@@ -91,6 +116,24 @@ class Here:
 
 
 @dataclass(slots=True)
+class _Held:
+    """The secret halves of what one call carries, good once."""
+
+    batches: list[Blinding]
+
+    def take(self) -> list[Blinding]:
+        """Them, once."""
+        taken, self.batches = self.batches, []
+        return taken
+
+
+def _pairs(held: Sequence[Blinding], outputs: Sequence[Evaluated]) -> Iterator[tuple[Blinding, Evaluated]]:
+    if not held or len(held) != len(outputs):
+        raise BadProof("a key server answered for other batches than it was sent")
+    return zip(held, outputs, strict=True)
+
+
+@dataclass(slots=True)
 class _Worker:
     """One worker process, and how many batches wait for it."""
 
@@ -98,7 +141,7 @@ class _Worker:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
 
-    async def do(self, what: int, number: int, size: int, parts: Sequence[bytes]) -> list[bytes]:
+    async def do(self, what: int, number: int, batches: Iterable[bytes]) -> list[list[bytes]]:
         """Have it do one thing.
 
         Raises:
@@ -108,13 +151,13 @@ class _Worker:
         told, heard = self.process.stdin, self.process.stdout
         if told is None or heard is None:
             raise TypeError("a worker is started with pipes")
-        body = lp(*parts)
+        body = lp(*batches)
         self.waiting += 1
         try:
             async with self.turn:
-                told.write(_FRAME.pack(len(body), what, number, size) + body)
+                told.write(_FRAME.pack(len(body), what, number) + body)
                 await told.drain()
-                length, became, _, _ = _FRAME.unpack(await heard.readexactly(_FRAME.size))
+                length, became, _ = _FRAME.unpack(await heard.readexactly(_FRAME.size))
                 reply = await heard.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError):
             raise WorkerEnded("a worker process ended by itself; if memory is short, use fewer --workers") from None
@@ -122,29 +165,31 @@ class _Worker:
             self.waiting -= 1
         if became == _BAD_PROOF:
             raise BadProof("a key server's proof does not hold")
-        return _parts(reply)
+        return [_parts(batch) for batch in _parts(reply)]
 
 
 class Workers:
-    """Several worker processes. A batch is finished where it was blinded."""
+    """Several worker processes. What was blinded in one is finished there."""
 
     def __init__(self, started: Sequence[_Worker]) -> None:
         """Use these processes; see `workers`."""
         self._workers = started
         self._numbers = itertools.count()
 
-    async def blind(self, inputs: Sequence[bytes], size: int) -> tuple[object, list[bytes]]:
+    async def blind(self, batches: Sequence[Plain]) -> tuple[object, list[list[bytes]]]:
         """As `Blinder.blind`."""
         worker = min(self._workers, key=lambda one: one.waiting)
         number = next(self._numbers) % 2**32
-        return (worker, number), await worker.do(_BLIND, number, size, inputs)
+        words = (_SIZE.pack(size) + lp(*inputs) for inputs, size in batches)
+        return (worker, number), await worker.do(_BLIND, number, words)
 
-    async def finalise(self, blinded: object, evaluated: Sequence[bytes], proof: bytes, public: bytes) -> list[bytes]:
+    async def finalise(self, blinded: object, outputs: Sequence[Evaluated]) -> list[list[bytes]]:
         """As `Blinder.finalise`."""
         match blinded:
             case (_Worker() as worker, int(number)):
-                return await worker.do(_FINALISE, number, 0, [public, proof, *evaluated])
-        raise TypeError("another blinder blinded this batch")
+                words = (lp(public, proof, *elements) for elements, proof, public in outputs)
+                return await worker.do(_FINALISE, number, words)
+        raise TypeError("another blinder blinded this")
 
 
 @contextlib.asynccontextmanager
@@ -190,24 +235,30 @@ def work(told: BinaryIO, says: BinaryIO) -> None:
     """Do what is told until there is no more.
 
     Args:
-        told: Frames: what to do, number and size of the batch, and byte strings, each with its length before it.
+        told: Frames: what to do, a number, and byte strings for each batch, each with its length before it.
         says: Takes a frame for each.
     """
-    held: dict[int, Blinding] = {}
+    held: dict[int, list[Blinding]] = {}
     while len(head := told.read(_FRAME.size)) == _FRAME.size:
-        length, what, number, size = _FRAME.unpack(head)
-        parts = _parts(told.read(length))
-        became, made = _DONE, list[bytes]()
+        length, what, number = _FRAME.unpack(head)
+        batches = _parts(told.read(length))
+        became, made = _DONE, list[list[bytes]]()
         if what == _BLIND:
-            held[number], made = linkage.blind(parts, size)
+            held[number] = []
+            for batch in batches:
+                blinding, elements = linkage.blind(_parts(batch[_SIZE.size :]), *_SIZE.unpack_from(batch))
+                held[number].append(blinding)
+                made.append(elements)
         else:
-            public, proof, *evaluated = parts
+            outputs = [Evaluated(elements, proof, public) for public, proof, *elements in map(_parts, batches)]
             try:
-                made = linkage.finalise(held.pop(number), evaluated, proof, public)
+                made = [
+                    linkage.finalise(blinding, *output) for blinding, output in _pairs(held.pop(number, []), outputs)
+                ]
             except BadProof:
-                became = _BAD_PROOF
-        body = lp(*made)
-        says.write(_FRAME.pack(len(body), became, number, 0) + body)
+                became, made = _BAD_PROOF, []
+        body = lp(*(lp(*batch) for batch in made))
+        says.write(_FRAME.pack(len(body), became, number) + body)
         says.flush()
 
 

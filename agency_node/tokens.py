@@ -22,7 +22,7 @@ from accord.identity import FAMILIES, SUBJECT_FAMILIES, Family, MatchKey
 from accord.linkage import MAX_BATCH, MAX_ELEMENTS, BadProof, padded_size, subject_tag
 from accord.reasons import Problem
 from accord.v1 import keys_pb2
-from agency_node.blinding import Blinder, Here
+from agency_node.blinding import Blinder, Evaluated, Here, Plain
 from agency_node.channel import Remote, call, once_more
 
 ASK: Final = keys_pb2.KEY_USE_ASK
@@ -244,10 +244,8 @@ async def _evaluate(rounds: Sequence[_Round], families: Sequence[Family], keys: 
 async def _call(round_: _Round, batches: Sequence[_Batch]) -> list[_Batch]:
     """The same batches with what one server made of their inputs."""
     request = keys_pb2.EvaluateRequest(epoch=round_.epoch, use=round_.use, checkpoint=round_.checkpoint)
-    blinded = []
-    for batch in batches:
-        kept, elements = await round_.blinder.blind(batch.inputs, batch.size)
-        blinded.append(kept)
+    blinded, sent = await round_.blinder.blind([Plain(batch.inputs, batch.size) for batch in batches])
+    for batch, elements in zip(batches, sent, strict=True):
         request.batches.add(family=batch.family, blinded=elements)
 
     async def evaluate() -> keys_pb2.EvaluateResponse:
@@ -260,10 +258,6 @@ async def _call(round_: _Round, batches: Sequence[_Batch]) -> list[_Batch]:
     response = await once_more(evaluate)
     if [output.family for output in response.outputs] != [batch.family for batch in batches]:
         raise BadProof("a key server answered for other families than it was asked")
-    made = []
-    for batch, kept, output in zip(batches, blinded, response.outputs, strict=True):
-        public = round_.publics[batch.family]
-        made.append(
-            replace(batch, inputs=tuple(await round_.blinder.finalise(kept, output.evaluated, output.proof, public)))
-        )
-    return made
+    outputs = [Evaluated(one.evaluated, one.proof, round_.publics[one.family]) for one in response.outputs]
+    made = await round_.blinder.finalise(blinded, outputs)
+    return [replace(batch, inputs=tuple(tokens)) for batch, tokens in zip(batches, made, strict=True)]

@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from accord.linkage import BadProof, FamilyKey
-from agency_node.blinding import Blinder, Here, WorkerEnded, workers
+from agency_node.blinding import Blinder, Evaluated, Here, Plain, WorkerEnded, workers
 
 KEY = FamilyKey(b"b" * 32, "2026-1", "dob.x pc.x")
 INPUTS = [b"one", b"two", b"three"]
@@ -21,9 +21,15 @@ SIZE = 4
 
 async def made(blinder: Blinder) -> list[bytes]:
     """Tokens of three inputs through a key server that is honest."""
-    blinded, elements = await blinder.blind(INPUTS, SIZE)
-    evaluated, proof = KEY.evaluate(elements)
-    return await blinder.finalise(blinded, evaluated, proof, KEY.public)
+    (tokens,) = await finished(blinder, (SIZE,), KEY)
+    return tokens
+
+
+async def finished(blinder: Blinder, sizes: Sequence[int], *servers: FamilyKey) -> list[list[bytes]]:
+    """The same inputs padded to several sizes in one call, each evaluated with a key of its own."""
+    blinded, sent = await blinder.blind([Plain(INPUTS, size) for size in sizes])
+    evaluated = (key.evaluate(elements) for key, elements in zip(servers, sent, strict=True))
+    return await blinder.finalise(blinded, [Evaluated(*one, KEY.public) for one in evaluated])
 
 
 def between(count: int, act: Callable[[Blinder], Awaitable[object]]) -> object:
@@ -53,10 +59,8 @@ def test_a_proof_that_does_not_hold_is_noticed_wherever_it_is_checked(count: int
     other = FamilyKey(b"x" * 32, "2026-1", "dob.x pc.x")
 
     async def cheated(blinder: Blinder) -> object:
-        blinded, elements = await blinder.blind(INPUTS, SIZE)
-        evaluated, proof = other.evaluate(elements)
         with pytest.raises(BadProof):
-            await blinder.finalise(blinded, evaluated, proof, KEY.public)
+            await finished(blinder, (SIZE, SIZE, SIZE), KEY, other, KEY)
         return await made(blinder)
 
     assert [KEY.direct(one) for one in INPUTS] == between(count, cheated)
@@ -66,23 +70,39 @@ def test_padding_is_sent_and_never_returned() -> None:
     """T-LNK-1: a server sees the size of the table; the caller gets as many tokens as inputs."""
 
     async def sizes(blinder: Blinder) -> object:
-        _, elements = await blinder.blind(INPUTS, 8)
-        return len(elements), len(await made(blinder))
+        _, sent = await blinder.blind([Plain(INPUTS, 8), Plain([], 4)])
+        return [len(elements) for elements in sent], len(await made(blinder))
 
-    assert (8, 3) == between(2, sizes)
+    assert ([8, 4], 3) == between(2, sizes)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_was_blinded_is_finished_once_and_whole(count: int) -> None:
+    """T-LNK-1: a blind that served twice, or an answer that leaves a batch out, opens nothing."""
+
+    async def again(blinder: Blinder) -> object:
+        blinded, sent = await blinder.blind([Plain(INPUTS, SIZE), Plain(INPUTS, SIZE)])
+        outputs = [Evaluated(*KEY.evaluate(elements), KEY.public) for elements in sent]
+        with pytest.raises(BadProof):
+            await blinder.finalise(blinded, outputs[:1])
+        with pytest.raises(BadProof):
+            await blinder.finalise(blinded, outputs)
+        return await made(blinder)
+
+    assert [KEY.direct(one) for one in INPUTS] == between(count, again)
 
 
 def test_a_batch_of_another_blinder_is_refused() -> None:
     """A mistake of this program, not of a key server."""
 
     async def mixed(blinder: Blinder) -> object:
-        blinded, elements = await Here().blind(INPUTS, SIZE)
-        evaluated, proof = KEY.evaluate(elements)
+        ours, (elements,) = await Here().blind([Plain(INPUTS, SIZE)])
+        output = Evaluated(*KEY.evaluate(elements), KEY.public)
         with pytest.raises(TypeError):
-            await blinder.finalise(blinded, evaluated, proof, KEY.public)
-        theirs, _ = await blinder.blind(INPUTS, SIZE)
+            await blinder.finalise(ours, [output])
+        theirs, _ = await blinder.blind([Plain(INPUTS, SIZE)])
         with pytest.raises(TypeError):
-            await Here().finalise(theirs, evaluated, proof, KEY.public)
+            await Here().finalise(theirs, [output])
         return "refused"
 
     assert "refused" == between(2, mixed)
