@@ -33,10 +33,14 @@ PROFILES: Final = ("demo", "production")
 """demo works with law that no lawyer has checked yet; production refuses it."""
 
 DATA: Final = "accord/data/data.json"
+MODELS: Final = "data/models/models.json"
 SHIPPED_SCHEMAS: Final = ("schemas/input.json", "schemas/decision.json")
 
 FOREVER_NS: Final = 2**63 - 1
 """A start that never comes, or an end that never comes."""
+
+_FURTHER_CODES: Final = ("dea_objectives", "escalation_codes", "break_glass_grounds")
+"""Lists of codes that rules read and no screen offers."""
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 DAY_NS: Final = 86_400_000_000_000
@@ -272,7 +276,9 @@ def read_rows(policies: Path) -> dict[str, Rows]:
             "necessity_codes": _one_file(policies, "data/limits/necessity_codes.json", "codes"),
             "proportionality_codes": _one_file(policies, "data/limits/proportionality_codes.json", "codes"),
             "sch1_conditions": _one_file(policies, "data/limits/sch1_conditions.json", "conditions"),
+            **{name: _one_file(policies, f"data/limits/{name}.json", "codes") for name in _FURTHER_CODES},
         },
+        "models": _one_file(policies, MODELS, "models"),
         "reasons": _reasons(policies),
     }
 
@@ -326,6 +332,12 @@ def _check_together(rows: Mapping[str, Rows]) -> None:
                 raise PolicyMistake(file, "gateways", f"{gateway} does not list this purpose; change both or neither")
         if row["min_tier"] > row["max_tier"]:
             raise PolicyMistake(file, "min_tier", "the lowest level is above the highest")
+    for id_, row in rows["models"].items():
+        _known(MODELS, f"{id_}.questions", row["questions"], rows["questions"], "data/questions")
+        _dates(MODELS, row)
+    for id_, row in rows["agencies"].items():
+        for character in row["characters"]:
+            _objectives(f"data/agencies/{id_}.json", character, rows["limits"]["dea_objectives"])
     for id_, row in rows["gateways"].items():
         file = f"data/gateways/{id_}.json"
         _dates(file, row)
@@ -352,6 +364,12 @@ def _check_together(rows: Mapping[str, Rows]) -> None:
             raise PolicyMistake(file, "window_days", "a question that counts has a window; one that does not has null")
         if row["deprecated_by"] is not None:
             _known(file, "deprecated_by", [row["deprecated_by"]], rows["questions"], "data/questions")
+
+
+def _objectives(file: str, character: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    if ("objectives" in character) != (character["id"] == "dea_specified"):
+        raise PolicyMistake(file, "characters", "dea_specified names its objectives, and nothing else has any")
+    _known(file, "characters.objectives", character.get("objectives", ()), known, "data/limits/dea_objectives.json")
 
 
 def _known(file: str, field: str, names: Sequence[str] | Mapping[str, Any], known: Any, where: str) -> None:
@@ -402,7 +420,9 @@ def _compiled(rows: Mapping[str, Rows], profile: str) -> dict[str, Any]:
             "necessity_codes": rows["limits"]["necessity_codes"],
             "proportionality_codes": rows["limits"]["proportionality_codes"],
             "sch1_conditions": rows["limits"]["sch1_conditions"],
+            **{name: rows["limits"][name] for name in _FURTHER_CODES},
         },
+        "models": {id_: _dated(MODELS, row) for id_, row in rows["models"].items()},
         "reasons": rows["reasons"],
     }
 
@@ -430,7 +450,11 @@ def _agency(file: str, row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in row.items() if name not in {"dpia_until", "apd_until"}}
     return {
         **kept,
-        "characters": [_dated(file, character) for character in row["characters"]],
+        "characters": [
+            {name: value for name, value in _dated(file, character).items() if name != "objectives"}
+            for character in row["characters"]
+        ],
+        "objectives": {one: True for character in row["characters"] for one in character.get("objectives", ())},
         "dpia_until_ns": None if row["dpia_until"] is None else _ns(file, "dpia_until", row["dpia_until"]),
         "apd_until_ns": None if row["apd_until"] is None else _ns(file, "apd_until", row["apd_until"]),
     }

@@ -91,7 +91,7 @@ def _purposes(rows: Mapping[str, Row], names: Mapping[str, str]) -> Iterator[str
             [
                 f"{row['title']} (`{id_}`)",
                 _CLASSES[row["class"]],
-                f"{row['min_tier']} to {row['max_tier']}",
+                f"{row['min_tier']} to {row['max_tier']}" if row["tier_required"] else "not asked",
                 "; ".join(
                     names[one] + ("" if pair["verified"] else " (*pairing not yet checked*)")
                     for one, pair in sorted(row["gateways"].items())
@@ -128,6 +128,12 @@ def _conditions(row: Row) -> Iterator[str]:
         yield "significant harm is suspected"
     if row["needs_public_task"]:
         yield "the asker states its public task"
+    if row["needs_objective"]:
+        yield "both are specified for the objective stated"
+    if row["needs_decider"]:
+        yield "a senior person who decided is named"
+    if row["break_glass_grounds"]:
+        yield "in an emergency: " + " or ".join(row["break_glass_grounds"])
     if row["within_one_controller"]:
         yield "both belong to one organisation"
 

@@ -555,6 +555,17 @@ after_linking := {
 	}
 }
 
+# A question in an emergency, asked of the same two agencies.
+emergency := json.patch(s47_enquiry, [
+	{"op": "replace", "path": "/request/purpose", "value": "emergency"},
+	{"op": "replace", "path": "/request/need_tier", "value": null},
+	{"op": "replace", "path": "/break_glass", "value": {"claimed": true, "ground": "risk_to_life", "supervisor_notified": true}},
+	{"op": "replace", "path": "/user/supervisor_token", "value": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
+	{"op": "replace", "path": "/targets/0/gateway_id", "value": "vital_interest"},
+	{"op": "replace", "path": "/targets/0/art6", "value": "d"},
+	{"op": "replace", "path": "/targets/1/gateway_id", "value": "common_law_public_interest"},
+])
+
 # One field of a question changed.
 changed(question, path, value) := json.patch(question, [{"op": "replace", "path": path, "value": value}])
 

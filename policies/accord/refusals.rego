@@ -61,21 +61,27 @@ asserted_checks := {
 	"INPUT_INVALID answer_form": data.accord.grounds.form_fits(question),
 	"INPUT_INVALID subjects": data.accord.grounds.listed_once(input.subjects),
 	"INPUT_INVALID age_band": data.accord.grounds.children_under_age(input.subjects),
-	"NO_CHILD_IN_QUESTION": data.accord.grounds.somebody(input.subjects),
-	"STEP_UP_REQUIRED": data.accord.grounds.signed_in(input.user),
-	"TIER_TOO_LOW": data.accord.grounds.tier_enough(question),
 	"NECESSITY_MISSING": data.accord.grounds.necessity_stated(input.request),
 	"TOLD_REVIEW_TOO_LATE": data.accord.grounds.told_review_soon(input.told),
 	"CASE_CLOSED": data.accord.grounds.case_not_closed(input.state),
 	"LEDGER_STALE": data.accord.grounds.ledger_not_stale(input.state),
-	"LEDGER_GRACE": data.accord.grounds.ledger_not_in_grace(input.state),
-	"BREAK_GLASS_GROUND": data.accord.grounds.ordinary_route(input.break_glass),
+	"MODEL_NOT_DECLARED": data.accord.grounds.model_declared(question),
+	"TOLD_REASON_MISSING model": data.accord.grounds.told_of_the_model(input.told),
 }
 
 # METADATA
 # title: Grounds that depend on what the purpose asks
 purpose_checks := {
+	"NO_CHILD_IN_QUESTION": data.accord.grounds.people_settled(purpose, input.subjects),
+	"STATISTICS_NAMED_PERSON": data.accord.grounds.nobody_named(purpose, input.subjects),
+	"STATISTICS_UNDECLARED": data.accord.grounds.table_declared(purpose, question),
+	"STEP_UP_REQUIRED": data.accord.grounds.signed_in(purpose, input.user),
+	"TIER_TOO_LOW": data.accord.grounds.tier_enough(purpose, question),
 	"TIER_OUT_OF_RANGE": data.accord.grounds.tier_in_range(purpose),
+	"LEDGER_GRACE": data.accord.grounds.ledger_not_in_grace(purpose, input.state),
+	"BREAK_GLASS_GROUND": data.accord.grounds.emergency_settled(purpose, input.break_glass),
+	"BREAK_GLASS_GROUND supervisor": data.accord.grounds.supervisor_told(purpose, input.user),
+	"BREAK_GLASS_OVERDUE": data.accord.grounds.reviews_done(purpose, input.state),
 	"VIEWS_NOT_SOUGHT": data.accord.grounds.views_sought(purpose),
 	"PROPORTIONALITY_MISSING": data.accord.grounds.proportionality_stated(purpose),
 	"TOLD_REASON_MISSING": data.accord.grounds.told_settled(purpose),
@@ -92,7 +98,7 @@ target_checks(target, sharing) := {
 	"QUESTION_UNKNOWN agency": data.accord.grounds.answers_it(question, target.responder.agency_id),
 	"AGENCY_SUSPENDED": data.accord.grounds.taking_part(target.responder),
 	"REGIME_MIXED": data.accord.grounds.one_regime(target),
-	"ISA_EXPIRED": count(sharing) > 0,
+	"ISA_EXPIRED": data.accord.grounds.shared(purpose, sharing),
 	"DPIA_EXPIRED": data.accord.grounds.dpia_in_date(target.responder),
 	"SENSITIVE_SERVICE": data.accord.grounds.sensitive_settled(question, purpose, target.responder),
 }
@@ -125,6 +131,10 @@ all_born := data.accord.grounds.all_born(input.subjects)
 gateway_claim_checks(row, target) := {
 	"GATEWAY_WRONG_PURPOSE art6": data.accord.grounds.basis_fits(row, target),
 	"NECESSITY_MISSING gateway": data.accord.grounds.gateway_stated(row),
+	"NECESSITY_MISSING decider": data.accord.grounds.decider_named(row),
+	"GATEWAY_WRONG_PARTIES objective": data.accord.grounds.objective_shared(row, target.responder.agency_id),
+	"BREAK_GLASS_GROUND gateway": data.accord.grounds.emergency_fits(row),
+	"ESCALATION_MISSING": data.accord.grounds.switch_settled(purpose, row),
 	"NO_CHILD_IN_QUESTION": data.accord.grounds.child_settled(row, about_a_child),
 	"UNBORN_NOT_COVERED": data.accord.grounds.unborn_settled(row, all_born),
 }

@@ -64,19 +64,21 @@ def value_of(engine: "regorus.Engine", query: str) -> Any:
 @functools.cache
 def _examples() -> dict[str, Document]:
     engine = embedded(shipped(), tests=True)
-    names = ("early_help", "s47_enquiry", "before_linking", "after_linking")
+    names = ("early_help", "s47_enquiry", "emergency", "before_linking", "after_linking")
     return {name: value_of(engine, f"data.accord.examples.{name}") for name in names}
 
 
 def example(name: str) -> Document:
-    """A question that is allowed: early_help, s47_enquiry, before_linking or after_linking. A fresh copy each time."""
+    """A question that is allowed, by its name beside the rules, such as early_help. A fresh copy each time."""
     return copy.deepcopy(_examples()[name])
 
 
 def example_for(purpose: str) -> Document:
     """The example of a purpose's class, for this purpose at its highest level of need; its gateways may not fit."""
     row = data_of(shipped().files)["accord"]["data"]["purposes"][purpose]
-    document = example("early_help" if row["class"] == "supportive" else "s47_enquiry")
+    document = example(
+        "emergency" if row["break_glass"] else "early_help" if row["class"] == "supportive" else "s47_enquiry"
+    )
     document["request"] |= {"purpose": purpose, "need_tier": row["max_tier"]}
     for agreement in document["agreements"]:
         agreement["purposes"] = [purpose]

@@ -2,13 +2,19 @@ package accord.grounds
 
 # METADATA
 # title: What part an agreement plays
-# description: required, not_operative or not_applicable, as the purpose or the gateway claimed says.
+# description: >
+#   required, not_operative or not_applicable, as the purpose or the gateway claimed says. Where a model makes the answer
+#   it is always required.
 default agreement_mode(_, _) := "required"
 
 agreement_mode(purpose, gateway) := purpose.agreement if {
 	purpose.agreement in {"not_operative", "not_applicable"}
 	gateway.type in {"duty", "power", "common_law", "vital_interest"}
+	input.request.model_id == null
 }
+
+# A manager has taken the question over to this gateway.
+agreement_mode(purpose, gateway) := "not_operative" if data.accord.grounds.escalated(purpose, gateway) == true
 
 # An unknown gateway is refused as such; it does not make an agreement necessary.
 agreement_mode(purpose, gateway) := purpose.agreement if {

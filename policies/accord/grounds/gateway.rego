@@ -110,6 +110,33 @@ gateway_stated(gateway) if {
 }
 
 # METADATA
+# title: The gateway wants no decider, or a senior one is named and says why it is in proportion
+# custom: {code: NECESSITY_MISSING}
+default decider_named(_) := false
+
+decider_named(gateway) if gateway.needs_decider == false
+
+decider_named(gateway) if {
+	gateway.needs_decider == true
+	is_string(data.accord.data.limits.proportionality_codes[input.request.proportionality_code])
+	data.accord.grounds.somebody_else(input.user.supervisor_token, input.user.token) == true
+}
+
+# METADATA
+# title: The gateway wants no objective, or both agencies are specified for the one stated
+# custom: {code: GATEWAY_WRONG_PARTIES}
+default objective_shared(_, _) := false
+
+objective_shared(gateway, _) if gateway.needs_objective == false
+
+objective_shared(gateway, agency) if {
+	gateway.needs_objective == true
+	is_string(data.accord.data.limits.dea_objectives[input.request.dea_objective])
+	data.accord.data.agencies[input.requester.agency_id].objectives[input.request.dea_objective] == true
+	data.accord.data.agencies[agency].objectives[input.request.dea_objective] == true
+}
+
+# METADATA
 # title: What the gateway needs stated was stated
 default settled(_, _) := false
 

@@ -144,3 +144,48 @@ test_law_22_claimed_gateway_alone_is_looked_at if {
 	data.accord.examples.asked(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/targets/1/gateway_id", "ca1989_s47"), "police").grants == []
 	data.accord.examples.asked(data.accord.examples.s47_enquiry, "police").allow == true
 }
+
+# Two bodies that are specified for one objective.
+specified := json.patch(data.accord.examples.early_help, [
+	{"op": "replace", "path": "/request/dea_objective", "value": "multiple_disadvantages"},
+	{"op": "add", "path": "/requester/characters/-", "value": "dea_specified"},
+	{"op": "add", "path": "/targets/0/responder/characters/-", "value": "dea_specified"},
+	{"op": "replace", "path": "/targets/0/gateway_id", "value": "dea2017_s35"},
+])
+
+for_objectives(asker, holder) := object.union(data.accord.data.agencies, {
+	"social-care": {"objectives": asker},
+	"housing": {"objectives": holder},
+})
+
+same_objective := for_objectives({"multiple_disadvantages": true}, {"multiple_disadvantages": true})
+
+specified_codes(question, agencies) := {d.code | some d in word.denials} if {
+	word := data.accord.query.decision.by_target.housing with input as question with data.accord.data.agencies as agencies
+}
+
+test_law_07_s35_both_specified_for_one_objective_are_allowed if {
+	word := data.accord.query.decision.by_target.housing with input as specified with data.accord.data.agencies as same_objective
+	word.allow == true
+}
+
+test_law_07_s35_is_closed_where_one_is_not_specified_for_it if {
+	specified_codes(specified, for_objectives({"multiple_disadvantages": true}, {})) == {"GATEWAY_WRONG_PARTIES"}
+	specified_codes(specified, for_objectives({}, {"multiple_disadvantages": true})) == {"GATEWAY_WRONG_PARTIES"}
+	specified_codes(specified, for_objectives({"multiple_disadvantages": true}, {"another": true})) == {"GATEWAY_WRONG_PARTIES"}
+}
+
+test_law_07_s35_is_closed_without_an_objective_of_the_list if {
+	specified_codes(data.accord.examples.changed(specified, "/request/dea_objective", null), same_objective) == {"GATEWAY_WRONG_PARTIES"}
+	specified_codes(data.accord.examples.changed(specified, "/request/dea_objective", "another"), for_objectives({"another": true}, {"another": true})) == {"GATEWAY_WRONG_PARTIES"}
+}
+
+test_law_07_s35_is_closed_to_a_body_that_is_not_specified_at_law if {
+	specified_codes(data.accord.examples.changed(specified, "/requester/characters", ["local_authority"]), same_objective) == {"GATEWAY_WRONG_PARTIES"}
+	specified_codes(data.accord.examples.changed(specified, "/targets/0/responder/characters", ["s11_body"]), same_objective) == {"GATEWAY_WRONG_PARTIES"}
+}
+
+test_law_07_s35_is_no_law_in_northern_ireland if {
+	specified_codes(data.accord.examples.changed(specified, "/requester/jurisdiction", "NI"), same_objective) == {"JURISDICTION"}
+	specified_codes(data.accord.examples.changed(specified, "/targets/0/responder/jurisdiction", "NI"), same_objective) == {"JURISDICTION"}
+}

@@ -11,7 +11,3 @@ test_a_stale_ledger_refuses if {
 test_an_unknown_state_of_the_ledger_refuses if {
 	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/state/ledger", "fine"), "police") == {"LEDGER_GRACE", "LEDGER_STALE"}
 }
-
-test_the_emergency_route_is_closed if {
-	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/break_glass/claimed", true), "police") == {"BREAK_GLASS_GROUND"}
-}

@@ -3,9 +3,12 @@ package accord.grounds
 # METADATA
 # title: The need stated is as high as the question asks
 # custom: {code: TIER_TOO_LOW}
-default tier_enough(_) := false
+default tier_enough(_, _) := false
 
-tier_enough(question) if {
+tier_enough(purpose, _) if purpose.tier_required == false
+
+tier_enough(purpose, question) if {
+	purpose.tier_required == true
 	is_number(input.request.need_tier)
 	input.request.need_tier >= question.min_tier
 }
@@ -15,7 +18,10 @@ tier_enough(question) if {
 # custom: {code: TIER_OUT_OF_RANGE}
 default tier_in_range(_) := false
 
+tier_in_range(purpose) if purpose.tier_required == false
+
 tier_in_range(purpose) if {
+	purpose.tier_required == true
 	is_number(input.request.need_tier)
 	input.request.need_tier >= purpose.min_tier
 	input.request.need_tier <= purpose.max_tier

@@ -11,6 +11,15 @@ somebody(subjects) if {
 }
 
 # METADATA
+# title: Somebody is asked about, or the purpose is about nobody
+# custom: {code: NO_CHILD_IN_QUESTION}
+default people_settled(_, _) := false
+
+people_settled(purpose, _) if purpose.about_people == false
+
+people_settled(_, subjects) if somebody(subjects) == true
+
+# METADATA
 # title: One person is asked about
 # custom: {code: INPUT_INVALID}
 default one_person(_) := false

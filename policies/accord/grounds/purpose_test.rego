@@ -1,7 +1,7 @@
 package accord.grounds_test
 
 test_a_purpose_the_question_does_not_list_is_refused if {
-	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/request/purpose", "eligibility"), "police") == {"PURPOSE_NOT_ALLOWED"}
+	data.accord.examples.codes(data.accord.examples.changed(data.accord.examples.s47_enquiry, "/request/purpose", "curiosity"), "police") == {"PURPOSE_NOT_ALLOWED"}
 }
 
 test_a_listed_purpose_that_the_question_does_not_list_is_refused if {

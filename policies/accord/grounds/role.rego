@@ -14,12 +14,18 @@ role_allowed(question) if {
 # METADATA
 # title: The person signed in strongly and recently enough
 # custom: {code: STEP_UP_REQUIRED}
-default signed_in(_) := false
+default signed_in(_, _) := false
 
-signed_in(user) if {
+signed_in(purpose, user) if {
 	is_number(user.aal)
 	user.aal >= data.accord.data.limits.min_aal
 	is_number(user.auth_age_s)
 	user.auth_age_s >= 0
-	user.auth_age_s <= data.accord.data.limits.auth_max_age_s
+	user.auth_age_s <= longest_sign_in(purpose)
 }
+
+# METADATA
+# title: How long ago the person may have signed in, seconds
+longest_sign_in(purpose) := data.accord.data.limits.auth_max_age_s if purpose.break_glass == false
+
+longest_sign_in(purpose) := data.accord.data.limits.break_glass_auth_max_age_s if purpose.break_glass == true

@@ -5,7 +5,6 @@ package accord.grounds
 # description: >
 #   The bundle's index lists the sharing agreements of each pair. The broker looks at the one that was named; a node is not
 #   told which and looks at all of the pair.
-# custom: {code: ISA_EXPIRED}
 sharing_agreements(target) := {id |
 	some id in data.accord.data.isa_index[input.requester.agency_id][target.responder.agency_id]
 	isa_named(target.isa_id, id) == true
@@ -17,6 +16,16 @@ sharing_agreements(target) := {id |
 	isa.questions[input.request.question_id] == true
 	isa.purposes[input.request.purpose] == true
 }
+
+# METADATA
+# title: A sharing agreement covers the question, or there is an emergency
+# description: Agencies need a contract for what is routine, and none to save a child.
+# custom: {code: ISA_EXPIRED}
+default shared(_, _) := false
+
+shared(_, sharing) if count(sharing) > 0
+
+shared(purpose, _) if purpose.break_glass == true
 
 # METADATA
 # title: The sharing agreement is the one claimed; an agency is not told which, and looks at all of its own

@@ -33,6 +33,7 @@ default local_permit(_) := false
 
 local_permit(_) if {
 	input.local == null
+	is_array(input.subjects)
 	count(input.subjects) == 0
 }
 

@@ -46,3 +46,8 @@ test_a_record_answers_for_one_person_and_no_more if {
 	no_list := data.accord.examples.held(data.accord.examples.changed(linked, "/subjects", {}))
 	count([1 | some word in [nobody, several, no_list]; word.allow == false; {"code": "INPUT_INVALID", "ref": "subjects"} in {d | some d in word.denials}]) == 3
 }
+
+test_people_that_are_no_list_are_not_nobody if {
+	found := data.accord.node.local_permit("not_operative") with input as data.accord.examples.changed(data.accord.examples.before_linking, "/subjects", "")
+	found == false
+}

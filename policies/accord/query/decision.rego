@@ -81,7 +81,7 @@ word(t, gateway, "") := {
 	mode := data.accord.grounds.agreement_mode(data.accord.purpose, gateway)
 	covering := coverage(mode, agency)
 	covered := everybody_covered(mode, covering)
-	missing := agreements_missing(covered, covering, agency)
+	missing := agreements_missing(covered, covering, agency) | objections(data.accord.grounds.escalated(data.accord.purpose, gateway))
 	grants := granted(count(gateway_denials) == 0, gateway, sharing, covering)
 	denials := question_denials | (gateway_denials | (target_denials | missing))
 	allow := permit(question_permit, covered, count(grants) > 0, count(denials) == 0)
@@ -119,6 +119,16 @@ agreements_missing(false, covering, agency) := {d |
 	some s in input.subjects
 	count(covering[s.ref]) == 0
 	some d in data.accord.uncovered(s, agency)
+}
+
+# METADATA
+# title: Who objects, where a manager has taken the question over to another gateway
+# description: Escalation stands in the place of an agreement; it does not set aside an objection.
+objections(false) := set()
+
+objections(true) := {{"code": "OBJECTION_PENDING", "ref": agreement.subject_ref} |
+	some agreement in input.agreements
+	data.accord.grounds.no_objection(agreement) != true
 }
 
 # METADATA
