@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from accord import answer as contract
 from accord import sealing
@@ -169,13 +169,18 @@ def admit(received: Received, node: Node, now_ns: int) -> Admitted:
     return Admitted(statement, warrant, now_ns)
 
 
-async def answer(received: Received, node: Node, now_ns: int) -> Given:
+First = Callable[[Connection], Sequence[Record]]
+"""Writes what must be durable before an answer leaves, in the answer's transaction, and gives its ledger records."""
+
+
+async def answer(received: Received, node: Node, now_ns: int, first: First = lambda _: ()) -> Given:
     """Answer one question.
 
     Args:
         received: As it came.
         node: What answering needs.
         now_ns: The one clock reading of this question.
+        first: Written with whatever is written last about this question. What it raises undoes that, and is raised.
 
     Raises:
         Refused: As `admit`, or the warrant or the question's number was used for something else. Alarmed in the
@@ -183,9 +188,9 @@ async def answer(received: Received, node: Node, now_ns: int) -> Given:
     """
     try:
         admitted = admit(received, node, now_ns)
-        earlier = _recall(admitted, node)
+        earlier = _recall(admitted, node, first)
     except Problem as problem:
-        _alarm(node, problem, now_ns)
+        _alarm(node, problem, now_ns, first)
         raise
     if earlier is not None:
         return earlier
@@ -198,10 +203,10 @@ async def answer(received: Received, node: Node, now_ns: int) -> Given:
         reason = error.reason if isinstance(error, Problem) else "INTERNAL"
         log.error(Event.RPC_FAILED, method="answer", reason=reason, kind=type(error).__name__)
         said = _all(CANNOT_SAY, f"failed_{reason.lower()}")
-    return _give(admitted, node, rules, said, compared)
+    return _give(admitted, node, rules, said, compared, first)
 
 
-def _recall(admitted: Admitted, node: Node) -> Given | None:
+def _recall(admitted: Admitted, node: Node, first: First) -> Given | None:
     core = admitted.statement.core
     with reading(node.engine) as connection:
         stored = kept.recall(connection, admitted.warrant.jti, core.agency, core.query_id, admitted.statement.digest)
@@ -218,8 +223,10 @@ def _recall(admitted: Admitted, node: Node) -> Given | None:
             "answer_digest": sha256(instead).hex(),
         }
         with writing(node.engine) as connection:
-            append(connection, [Record(Kind.REPLAYED, admitted.at_ns, fields)])
+            append(connection, [*first(connection), Record(Kind.REPLAYED, admitted.at_ns, fields)])
         return Given(core.query_id, instead, repeated=True)
+    with writing(node.engine) as connection:
+        append(connection, first(connection))
     return Given(core.query_id, stored.answer, repeated=True)
 
 
@@ -408,7 +415,9 @@ def _signed(admitted: Admitted, node: Node, revision: str, said: Sequence[Said])
     )
 
 
-def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said], compared: Mapping[str, int]) -> Given:
+def _give(
+    admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said], compared: Mapping[str, int], first: First
+) -> Given:
     """Sign, and make answer and ledger entry durable in one transaction. Only then may the answer leave."""
     core = admitted.statement.core
     signed_answer = _signed(admitted, node, rules.revision, said)
@@ -430,8 +439,11 @@ def _give(admitted: Admitted, node: Node, rules: Rules, said: Sequence[Said], co
         )
         kept.forget_expired(connection, admitted.at_ns)
         earlier = kept.keep(connection, keeping)
+        records = [*first(connection)]
         if earlier is None:
-            append(connection, [_received(admitted), _answered(admitted, rules, said, signed_answer, rests_on)])
+            records += [_received(admitted), _answered(admitted, rules, said, signed_answer, rests_on)]
+        append(connection, records)
+        if earlier is None:
             patterns.count(connection, compared, f"{datetime.fromtimestamp(admitted.at_ns // SECOND_NS, UTC):%Y-%m}")
     if earlier is not None:
         return Given(core.query_id, earlier.answer, repeated=True)
@@ -471,6 +483,6 @@ def _answered(
     return Record(Kind.ANSWERED, admitted.at_ns, fields)
 
 
-def _alarm(node: Node, problem: Problem, at_ns: int) -> None:
+def _alarm(node: Node, problem: Problem, at_ns: int, first: First) -> None:
     with writing(node.engine) as connection:
-        append(connection, [Record(Kind.ALARM, at_ns, {"reason": problem.reason})])
+        append(connection, [*first(connection), Record(Kind.ALARM, at_ns, {"reason": problem.reason})])

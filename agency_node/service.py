@@ -1,6 +1,6 @@
 """Frames that come down the session, turned into our values, and what is sent back. Decides nothing.
 
-question  -> witness, answer        -> cosigned and answered, or an alarm
+question  -> witness, answer        -> cosigned and answered, or an alarm (one transaction for both)
 head      -> witness                -> cosigned, or an alarm
 bundle    -> verify, store, load
 withdrawn -> verify, store          (beats every stored answer from then on)
@@ -8,7 +8,8 @@ delivered -> unseal, store
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -89,9 +90,9 @@ class Frames:
                 case "question":
                     # For the broker's own bookkeeping only; what counts is the checked statement inside.
                     query_id = _query_id(frame.question)
-                    return await self._question(frame.question)
+                    return await self._question(frame.question, query_id)
                 case "head":
-                    return [self._head(frame.head, None)]
+                    return [self._head(frame.head)]
                 case "bundle":
                     self._bundle(frame.bundle)
                 case "withdrawn":
@@ -136,49 +137,55 @@ class Frames:
         alarm = node_pb2.Alarm(reason="RATE_LIMITED", query_id=query_id, retry_ms=RETRY_MS)
         return [*told, node_pb2.AttachRequest(alarm=alarm)]
 
-    async def _question(self, question: node_pb2.Question) -> list[node_pb2.AttachRequest]:
+    async def _question(self, question: node_pb2.Question, query_id: str) -> list[node_pb2.AttachRequest]:
         now_ns = self.now_ns()
-        cosigned = self._head(question.head, _query_id(question))
         part = question.part
-        given = await answer(
-            Received(
-                warrant=question.warrant,
-                core=question.core,
-                broker_part_sha256=question.broker_part_sha256,
-                node_digests=tuple(question.node_digests),
-                signature=question.signature,
-                key_id=question.key_id,
-                draft=Draft(part.node, part.part, part.salt, part.payload),
-            ),
-            self.node,
-            now_ns,
+        received = Received(
+            warrant=question.warrant,
+            core=question.core,
+            broker_part_sha256=question.broker_part_sha256,
+            node_digests=tuple(question.node_digests),
+            signature=question.signature,
+            key_id=question.key_id,
+            draft=Draft(part.node, part.part, part.salt, part.payload),
         )
+        with _alarming():
+            head = self._read_head(question.head, query_id)
+            witness.demand(self.node.engine, head)
+        try:
+            given = await answer(received, self.node, now_ns, lambda connection: witness.take(connection, head))
+        except Exception:
+            # Whatever became of its question, a head counts: the next one's proof begins there.
+            with _alarming():
+                witness.store(self.node.engine, head)
+            raise
         elapsed_ms = round((self.now_ns() - now_ns) / 1_000_000)
         if given.repeated:
             log.info(Event.QUESTION_REPEATED, query_id=given.query_id)
         else:
             log.info(Event.QUESTION_ANSWERED, query_id=given.query_id, elapsed_ms=elapsed_ms)
         answered = node_pb2.Answered(query_id=given.query_id, signed_answer=given.signed_answer)
-        return [cosigned, node_pb2.AttachRequest(answered=answered)]
+        return [self._countersigned(head), node_pb2.AttachRequest(answered=answered)]
 
-    def _head(self, head: node_pb2.Head, query_id: str | None) -> node_pb2.AttachRequest:
-        directory = self.node.directory()
-        try:
-            line = witness.check(
-                self.node.engine,
-                head.checkpoint,
-                list(head.consistency),
-                head.from_size,
-                origin=directory.broker.ledger_origin,
-                ledger_public=directory.broker.ledger_key,
-                name=f"{directory.federation}/{self.node.agency}",
-                private=self.witness_key,
-                at_ns=self.now_ns(),
-                query_id=query_id,
-            )
-        except Problem as problem:
-            log.error(Event.WITNESS_ALARM, reason=problem.reason)
-            raise
+    def _head(self, head: node_pb2.Head) -> node_pb2.AttachRequest:
+        with _alarming():
+            came = self._read_head(head, None)
+            witness.store(self.node.engine, came)
+        return self._countersigned(came)
+
+    def _read_head(self, head: node_pb2.Head, query_id: str | None) -> witness.Head:
+        broker = self.node.directory().broker
+        return witness.read(
+            *(self.node.engine, head.checkpoint, list(head.consistency), head.from_size),
+            origin=broker.ledger_origin,
+            ledger_public=broker.ledger_key,
+            at_ns=self.now_ns(),
+            query_id=query_id,
+        )
+
+    def _countersigned(self, head: witness.Head) -> node_pb2.AttachRequest:
+        name = f"{self.node.directory().federation}/{self.node.agency}"
+        line = witness.countersign(head, name, self.witness_key)
         return node_pb2.AttachRequest(cosigned=node_pb2.Cosigned(size=line.size, cosignature=line.line))
 
     def _bundle(self, chunk: node_pb2.BundleChunk) -> None:
@@ -226,6 +233,16 @@ class Frames:
                 fields: dict[str, Json] = {"record_id": frame.record_id}
                 append(connection, [Record(Kind.AGREEMENT_RECEIVED, at_ns, fields)])
         log.info(Event.AGREEMENT_DELIVERED, record_id=frame.record_id)
+
+
+@contextmanager
+def _alarming() -> Iterator[None]:
+    """Say of a head that it was refused; its alarm stands in this node's own ledger."""
+    try:
+        yield
+    except Problem as problem:
+        log.error(Event.WITNESS_ALARM, reason=problem.reason)
+        raise
 
 
 def _query_id(question: node_pb2.Question) -> str:

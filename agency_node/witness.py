@@ -8,8 +8,14 @@ two heads that contradict each other cannot both be accepted however they arrive
 extend the stored one is refused, and the refusal is an ALARM in this node's own
 ledger before anybody is told.
 
-Call `check` in the order in which heads came down the stream: the broker sends each
-with a proof from the one it sent before.
+    alone            check
+    with a question  read -> demand -> (the question is answered) -> take, in the answer's transaction -> countersign
+
+A head that comes with a question is compared before anything is done about that, and again, and stored, in the
+transaction that makes the answer durable: one wait for the disk instead of two.
+
+Take heads in the order in which they came down the stream: the broker sends each with a proof from the one it sent
+before.
 """
 
 import os
@@ -105,6 +111,131 @@ class Seen:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head that the ledger signed, not yet stored.
+
+    Attributes:
+        note: The signed head, as received.
+        checkpoint: What it says.
+        proof: Consistency proof (RFC 9162 section 2.1.4, https://www.rfc-editor.org/rfc/rfc9162#section-2.1.4), hashes
+            of 32 bytes.
+        from_size: Size that the proof starts from; 0 for the first head ever.
+        at_ns: When it came, nanoseconds since 1970.
+        query_id: The question it came with, for the alarm's record.
+    """
+
+    note: str
+    checkpoint: Checkpoint
+    proof: Sequence[bytes]
+    from_size: int
+    at_ns: int
+    query_id: str | None
+
+
+def read(
+    engine: Engine,
+    note: str,
+    proof: Sequence[bytes],
+    from_size: int,
+    *,
+    origin: str,
+    ledger_public: bytes,
+    at_ns: int,
+    query_id: str | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Head:
+    """Read a head of another ledger and check its signature.
+
+    Args:
+        engine: The node's state.
+        note: The signed head, as received.
+        proof: As in `Head`.
+        from_size: As in `Head`.
+        origin: Name of the ledger.
+        ledger_public: Its public key from the directory, 32 bytes.
+        at_ns: Now, nanoseconds since 1970.
+        query_id: The question it came with.
+        random: Gives that many random bytes, for the salts of our own ledger.
+
+    Raises:
+        BadCheckpoint: Not a head of this ledger, or not signed by it. Alarmed.
+        StateUnusable: Our own state failed.
+    """
+    try:
+        offered = notes.open_note(note, origin, ledger_public)
+    except BadCheckpoint:
+        with writing(engine) as connection:
+            fields: dict[str, Json] = {"origin": origin, "note_digest": sha256(note.encode("utf-8", "replace")).hex()}
+            append(connection, [_alarm(BadCheckpoint.reason, fields, at_ns, query_id)], random)
+        raise
+    return Head(note, offered, proof, from_size, at_ns, query_id)
+
+
+def demand(engine: Engine, head: Head) -> None:
+    """Demand that a head extends the stored one, before anything is done about what came with it.
+
+    Raises:
+        HeadOlder: As `store`; so are the others.
+        HeadInconsistent: As `store`.
+        HeadOutOfStep: As `store`.
+        StateUnusable: Our own state failed.
+    """
+    if _compare(seen(engine, head.checkpoint.origin), head) is not None:
+        store(engine, head)
+
+
+def take(connection: Connection, head: Head) -> Sequence[Record]:
+    """Compare a head with the stored one and store it, in the caller's writing transaction.
+
+    Returns:
+        What to append to our own ledger in this transaction, in front of what rests on the head.
+
+    Raises:
+        HeadOlder: Smaller than the stored one. As with the others, the transaction must be undone; then call `store`,
+            which alarms it.
+        HeadInconsistent: Does not extend the stored one.
+        HeadOutOfStep: The proof starts from another size.
+    """
+    records, problem = _settle(connection, head)
+    if problem is not None:
+        raise problem
+    return records
+
+
+def store(engine: Engine, head: Head, random: Callable[[int], bytes] = os.urandom) -> None:
+    """Store a head in a transaction of its own, or refuse it and raise the alarm.
+
+    Args:
+        engine: The node's state.
+        head: From `read`.
+        random: Gives that many random bytes, for the salts of our own ledger.
+
+    Raises:
+        HeadOlder: Smaller than the stored one. Alarmed.
+        HeadInconsistent: Does not extend the stored one. Alarmed.
+        HeadOutOfStep: The proof starts from another size; ask for one from `size`. Not alarmed.
+        StateUnusable: Our own state failed; nothing was stored.
+    """
+    with writing(engine) as connection:
+        records, problem = _settle(connection, head)
+        append(connection, records, random)
+    # Only now is the comparison, or the alarm, on the disk.
+    if problem is not None:
+        raise problem
+
+
+def countersign(head: Head, name: str, private: Ed25519PrivateKey) -> Cosigned:
+    """Countersign a head that is durably stored.
+
+    Args:
+        head: From `read`, after what stored it was committed.
+        name: This witness: "<federation>/<agency>".
+        private: The node's witness key.
+    """
+    return Cosigned(notes.cosign(head.note, name, private, head.at_ns // _NS), head.checkpoint.size)
+
+
 def check(
     engine: Engine,
     note: str,
@@ -119,55 +250,23 @@ def check(
     query_id: str | None = None,
     random: Callable[[int], bytes] = os.urandom,
 ) -> Cosigned:
-    """Countersign a head of another ledger, or refuse it and raise the alarm.
+    """Countersign a head that came alone, or refuse it and raise the alarm.
 
-    Args:
-        engine: The node's state.
-        note: The signed head, as received.
-        proof: Consistency proof (RFC 9162 section 2.1.4, https://www.rfc-editor.org/rfc/rfc9162#section-2.1.4), hashes
-            of 32 bytes.
-        from_size: Size that the proof starts from; 0 for the first head ever.
-        origin: Name of the ledger.
-        ledger_public: Its public key from the directory, 32 bytes.
-        name: This witness: "<federation>/<agency>".
-        private: The node's witness key.
-        at_ns: Now, nanoseconds since 1970.
-        query_id: The question it came with, for the alarm's record.
-        random: Gives that many random bytes, for the salts of our own ledger.
+    Takes and raises what `read`, `store` and `countersign` do.
 
     Returns:
         The countersignature. The head is durably stored.
-
-    Raises:
-        BadCheckpoint: Not a head of this ledger, or not signed by it. Alarmed.
-        HeadOlder: Smaller than the stored one. Alarmed.
-        HeadInconsistent: Does not extend the stored one. Alarmed.
-        HeadOutOfStep: The proof starts from another size; ask for one from `size`. Not alarmed.
-        StateUnusable: Our own state failed; nothing was countersigned.
     """
-    try:
-        offered = notes.open_note(note, origin, ledger_public)
-    except BadCheckpoint:
-        with writing(engine) as connection:
-            fields: dict[str, Json] = {"origin": origin, "note_digest": sha256(note.encode("utf-8", "replace")).hex()}
-            append(connection, [_alarm(BadCheckpoint.reason, fields, at_ns, query_id)], random)
-        raise
-    with writing(engine) as connection:
-        stored = newest(connection, origin)
-        problem = _compare(stored, offered, proof, from_size)
-        if problem is None:
-            if stored is None or stored.size != offered.size:
-                _replace(connection, stored, offered, note)
-                fields = {"origin": origin, "size": offered.size, "root": offered.root.hex()}
-                append(connection, [Record(Kind.COSIGNED, at_ns, fields)], random)
-        elif stored is not None and not isinstance(problem, HeadOutOfStep):
-            fields = {"origin": origin, "size": stored.size, "root": stored.root.hex()}
-            fields |= {"offered_size": offered.size, "offered_root": offered.root.hex()}
-            append(connection, [_alarm(problem.reason, fields, at_ns, query_id)], random)
-    # Only now is the comparison, or the alarm, on the disk.
-    if problem is not None:
-        raise problem
-    return Cosigned(notes.cosign(note, name, private, at_ns // _NS), offered.size)
+    head = read(
+        *(engine, note, proof, from_size),
+        origin=origin,
+        ledger_public=ledger_public,
+        at_ns=at_ns,
+        query_id=query_id,
+        random=random,
+    )
+    store(engine, head, random)
+    return countersign(head, name, private)
 
 
 async def same_history(
@@ -226,16 +325,34 @@ def seen(engine: Engine, origin: str) -> Seen | None:
         return newest(connection, origin)
 
 
-def _compare(stored: Seen | None, offered: Checkpoint, proof: Sequence[bytes], from_size: int) -> Problem | None:
+def _settle(connection: Connection, head: Head) -> tuple[Sequence[Record], Problem | None]:
+    """Store a head that extends the stored one; what to record of it, and why it was refused."""
+    stored, offered = newest(connection, head.checkpoint.origin), head.checkpoint
+    problem = _compare(stored, head)
+    if problem is None:
+        if stored is not None and stored.size == offered.size:
+            return [], None
+        _replace(connection, stored, offered, head.note)
+        fields: dict[str, Json] = {"origin": offered.origin, "size": offered.size, "root": offered.root.hex()}
+        return [Record(Kind.COSIGNED, head.at_ns, fields)], None
+    if stored is None or isinstance(problem, HeadOutOfStep):
+        return [], problem
+    fields = {"origin": offered.origin, "size": stored.size, "root": stored.root.hex()}
+    fields |= {"offered_size": offered.size, "offered_root": offered.root.hex()}
+    return [_alarm(problem.reason, fields, head.at_ns, head.query_id)], problem
+
+
+def _compare(stored: Seen | None, head: Head) -> Problem | None:
     size, root = (0, merkle.EMPTY_ROOT) if stored is None else (stored.size, stored.root)
+    offered = head.checkpoint
     if offered.size < size:
         return HeadOlder(f"size {offered.size} was offered, {size} was seen before")
     if offered.size == size:
         # The same head needs no proof, whatever it came with.
         return None if compare_digest(offered.root, root) else HeadInconsistent(f"two roots of size {size}")
-    if from_size != size:
+    if head.from_size != size:
         return HeadOutOfStep(size)
-    if not merkle.verify_consistency(size, offered.size, root, offered.root, proof):
+    if not merkle.verify_consistency(size, offered.size, root, offered.root, head.proof):
         return HeadInconsistent(f"size {offered.size} does not extend size {size}")
     return None
 

@@ -10,14 +10,17 @@ from typing import Any, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import Connection, event
 
 from accord import answer as answers
 from accord import statement, warrant
 from accord.canonical import sha256
 from accord.v1 import node_pb2
-from agency_node import asking
+from agency_node import asking, ledger
 from agency_node.cli import people as typed
 from agency_node.service import Frames
+from agency_node.store.database import WRITES, beginning
+from tests.world import hostile
 from tests.world import stack as worlds
 
 Result = TypeVar("Result")
@@ -216,6 +219,55 @@ def test_a_statement_from_the_future_is_refused_although_its_warrant_is_timely(s
         return [one.alarm.reason for one in replies]
 
     assert ["BAD_WARRANT"] == stage.run(body)
+
+
+def test_a_question_waits_for_the_disk_once(stage: Stage) -> None:
+    """T-AUD-2: the head, that it was asked and what it answered commit together, in this order."""
+
+    async def body(world: worlds.World) -> list[list[str]]:
+        engine = world.answering["police"].frames.node.engine
+        start = len(world.node_records("police"))
+        committed: list[list[str]] = []
+
+        def commit(connection: Connection) -> None:
+            if beginning(connection) == WRITES:
+                committed.append([one.kind for one in ledger.entries(connection, start)])
+
+        event.listen(engine, "commit", commit)
+        try:
+            await world.ask("social-care", question(MAYA))
+        finally:
+            event.remove(engine, "commit", commit)
+        return committed
+
+    assert ["COSIGNED", "RECEIVED", "ANSWERED"] == stage.run(body)[0]
+
+
+@pytest.mark.parametrize("why", ["repeated", "refused"])
+def test_the_head_of_a_question_that_is_not_answered_anew_counts(stage: Stage, why: str) -> None:
+    """T-AUD-6: the next head is proved from this one, so a question that comes to nothing must not lose it."""
+
+    async def body(world: worlds.World) -> tuple[list[str], list[str], bool]:
+        broker = hostile.DishonestBroker(world)
+        await world.ask("social-care", question(MAYA))
+        frame = node_pb2.Question()
+        frame.CopyFrom(world.streams["police"].questions[-1])
+        # The broker's ledger has grown since: what it released stands there too.
+        frame.head.CopyFrom(await broker.head("police"))
+        if why == "refused":
+            frame.warrant = "no warrant"
+        start = len(world.node_records("police"))
+        replies = await world.answering["police"].frames.handle(node_pb2.AttachResponse(question=frame))
+        kinds = [one["kind"] for one in world.node_records("police", start)]
+        size = int(frame.head.checkpoint.split("\n")[1])
+        return [str(one.WhichOneof("frame")) for one in replies], kinds, size == broker.seen("police")
+
+    expected = {
+        "repeated": (["cosigned", "answered"], ["COSIGNED"], True),
+        "refused": (["alarm"], ["COSIGNED", "ALARM"], True),
+    }[why]
+
+    assert expected == stage.run(body)
 
 
 def test_nothing_about_a_protected_address_can_be_tried_out_on_the_tags(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,9 +16,21 @@ from accord import merkle
 from accord.canonical import Json, decode_object, sha256
 from accord.checkpoint import BadCheckpoint, Checkpoint
 from accord.reasons import REASONS, Problem
-from agency_node.ledger import entries, verify
-from agency_node.store import open_store, reading
-from agency_node.witness import Cosigned, HeadInconsistent, HeadOlder, HeadOutOfStep, check, seen
+from agency_node.ledger import append, entries, verify
+from agency_node.store import open_store, reading, writing
+from agency_node.witness import (
+    Cosigned,
+    Head,
+    HeadInconsistent,
+    HeadOlder,
+    HeadOutOfStep,
+    check,
+    demand,
+    read,
+    seen,
+    store,
+    take,
+)
 from tests.world.node_state import Place
 
 ORIGIN = "midshire/ledger"
@@ -63,6 +76,13 @@ def show(store: Engine, broker: SimulatedBroker, from_size: int, proof: list[byt
         at_ns=AT_NS,
         query_id="q1",
     )
+
+
+def came(engine: Engine, broker: SimulatedBroker, from_size: int) -> Head:
+    """A head that came with a question."""
+    public = BROKER.public_key().public_bytes_raw()
+    told = (broker.note(), broker.proof(from_size), from_size)
+    return read(engine, *told, origin=ORIGIN, ledger_public=public, at_ns=AT_NS, query_id="q1")
 
 
 def recorded(store: Engine) -> list[dict[str, Json]]:
@@ -230,6 +250,58 @@ def test_what_the_ledger_did_not_sign_is_refused_and_alarmed(store: Engine, note
         )
 
     assert (["BAD_CHECKPOINT"], None) == (alarms(store), seen(store, ORIGIN))
+
+
+def test_a_head_is_stored_with_what_rests_on_it_or_not_at_all(place: Place) -> None:
+    """T-AUD-2: one transaction makes head and answer durable; what fails in it takes both along."""
+    engine = place.open()
+    broker = SimulatedBroker().grow(5)
+    show(engine, broker, 0)
+    head = came(engine, broker.grow(3), 5)
+    left = []
+
+    for fails in (True, False):
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext(), writing(engine) as connection:
+            append(connection, take(connection, head))
+            1 / (0 if fails else 1)
+        found = seen(engine, ORIGIN)
+        left.append((0 if found is None else found.size, len(recorded(engine))))
+
+    assert [(5, 1), (8, 2)] == left
+    engine.dispose()
+
+
+def test_of_two_histories_that_came_with_questions_one_is_accepted(place: Place) -> None:
+    """T-AUD-6: both extended the stored head when they came; the second undoes what rests on it, and is alarmed."""
+    engine = place.open()
+    broker = SimulatedBroker().grow(5)
+    show(engine, broker, 0)
+    heads = [came(engine, broker.fork(5).grow(3, history), 5) for history in ("one", "other")]
+    for head in heads:
+        demand(engine, head)
+    store(engine, heads[0])
+
+    with pytest.raises(HeadInconsistent), writing(engine) as connection:
+        take(connection, heads[1])
+    unsaid = alarms(engine)
+    with pytest.raises(HeadInconsistent):
+        store(engine, heads[1])
+
+    assert ([], ["CHECKPOINT_INCONSISTENT"]) == (unsaid, alarms(engine))
+    engine.dispose()
+
+
+def test_a_head_that_does_not_extend_the_last_one_stops_its_question_at_once(place: Place) -> None:
+    """T-AUD-6: nothing is done about a question whose head is wrong, and the alarm is on record before that."""
+    engine = place.open()
+    broker = SimulatedBroker().grow(5)
+    show(engine, broker, 0)
+
+    with pytest.raises(HeadInconsistent):
+        demand(engine, came(engine, broker.fork(3).grow(9, history="false"), 5))
+
+    assert ["CHECKPOINT_INCONSISTENT"] == alarms(engine)
+    engine.dispose()
 
 
 def test_every_refusal_has_its_words() -> None:
