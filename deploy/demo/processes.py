@@ -34,7 +34,8 @@ MEASURE_S: Final = 0.5
 MEANWHILE_S: Final = 0.25
 """How often progress is looked at, seconds."""
 GRACE_S: Final = 6.0
-"""How long a program may take to stop when asked, before it is killed; seconds."""
+"""`Processes.grace_s`, unless more is allowed. The broker gives calls under way two seconds to end, and then has
+work of its own to write down."""
 COMMAND_S: Final = 180.0
 """Longest time for one command, seconds, unless more is allowed."""
 
@@ -90,12 +91,14 @@ class Processes:
     Attributes:
         folder: Where the output of commands is kept while they run.
         environment: What every program is given as its environment.
+        grace_s: How long a program may take to stop when asked, before it is killed; seconds.
         peak_pss_mib: Most memory that everything together, this process included, took at once, MiB.
         commands_at_once: Most commands that ran together, beside the services.
     """
 
     folder: Path
     environment: Mapping[str, str]
+    grace_s: float = GRACE_S
     peak_pss_mib: float = 0.0
     commands_at_once: int = 0
     _services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -239,7 +242,7 @@ class Processes:
         process = self._services.pop(name)
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
+            process.wait(self.grace_s)
         _signal_group(process, signal.SIGKILL)
         return process.wait()
 
@@ -257,7 +260,7 @@ class Processes:
         everything = [*(one.process for one in self._commands), *reversed(self._services.values())]
         for process in everything:
             _signal_group(process, signal.SIGTERM)
-        until = time.monotonic() + GRACE_S
+        until = time.monotonic() + self.grace_s
         for process in everything:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))

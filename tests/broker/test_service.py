@@ -45,7 +45,7 @@ WREN: Final = {
     "postcode": "MD6 2TG",
     "role": "child",
 }
-CALL_S: Final = 5.0
+CALL_S: Final = 60.0
 
 
 @dataclass(slots=True)

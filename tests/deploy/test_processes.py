@@ -11,17 +11,17 @@ import pytest
 
 from deploy.demo.processes import STOPPING, DidNotStart, Processes
 
-SLEEPS = ["python", "-c", "import time; time.sleep(60)"]
+SLEEPS = ["python", "-c", "import time; time.sleep(600)"]
 STUBBORN = [
     "python",
     "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)",
 ]
 STARTS_ANOTHER = [
     "python",
     "-c",
-    "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid,"
-    " flush=True); import time; time.sleep(60)",
+    "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid,"
+    " flush=True); import time; time.sleep(600)",
 ]
 OWNER = """
 import sys, time
@@ -30,9 +30,9 @@ from deploy.demo.processes import Processes, Stopped
 folder = Path(sys.argv[1])
 try:
     with Processes(folder, {}) as processes:
-        processes.start("one", ["python", "-c", "import time; time.sleep(60)"], folder / "one.log")
+        processes.start("one", ["python", "-c", "import time; time.sleep(600)"], folder / "one.log")
         print(processes.pid("one"), flush=True)
-        processes.run(["python", "-c", "import time; time.sleep(60)"])
+        processes.run(["python", "-c", "import time; time.sleep(600)"])
 except Stopped as stopped:
     sys.exit(128 + stopped.number)
 """
@@ -47,8 +47,8 @@ def gone(pid: int) -> bool:
 
 
 def soon(true: Callable[[], bool]) -> bool:
-    """Whether it becomes true within five seconds."""
-    until = time.monotonic() + 5
+    """Whether it becomes true within a minute."""
+    until = time.monotonic() + 60
     while not true() and time.monotonic() < until:
         time.sleep(0.02)
     return true()
@@ -102,7 +102,7 @@ def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     """One that hangs must not hold up the others, and an ended one is no failure of theirs."""
     commands = [["python", "-c", f"import time; time.sleep({pause})"] for pause in (60, 0)]
     with Processes(tmp_path, {}) as processes:
-        ended = processes.run_all(commands, at_once=2, within_s=2.0)
+        ended = processes.run_all(commands, at_once=2, within_s=4.0)
 
     assert [-9, 0] == [one.code for one in ended]
 
@@ -118,7 +118,7 @@ def test_programs_are_given_only_the_environment_that_is_meant_for_them(tmp_path
 
 def test_leaving_the_block_stops_services_even_deaf_ones(tmp_path: Path) -> None:
     """Asked first, then killed."""
-    with Processes(tmp_path, {}) as processes:
+    with Processes(tmp_path, {}, grace_s=1.0) as processes:
         processes.start("sleeps", SLEEPS, tmp_path / "sleeps.log")
         processes.start("deaf", STUBBORN, tmp_path / "deaf.log")
         log = tmp_path / "deaf.log"
@@ -165,7 +165,7 @@ def test_memory_in_use_is_added_up(tmp_path: Path) -> None:
     with Processes(tmp_path, {}) as processes:
         processes.pause(0)
         alone = processes.peak_pss_mib
-        processes.run(["python", "-c", "held = bytearray(b'x') * (64 << 20); import time; time.sleep(1)"])
+        processes.run(["python", "-c", "held = bytearray(b'x') * (64 << 20); import time; time.sleep(2)"])
 
     assert alone > 5
     assert 60 < processes.peak_pss_mib - alone < 120
@@ -180,7 +180,7 @@ def test_a_signal_stops_everything(owner: subprocess.Popen[str], number: signal.
     started = children(owner.pid)
     owner.send_signal(number)
 
-    assert 128 + number == owner.wait(10)
+    assert 128 + number == owner.wait(60)
     assert service in started
     assert all(gone(pid) for pid in started)
 
@@ -192,7 +192,7 @@ def test_even_a_killed_demonstration_leaves_nothing(owner: subprocess.Popen[str]
     assert soon(lambda: len(children(owner.pid)) == 2)
     started = children(owner.pid)
     owner.kill()
-    owner.wait(10)
+    owner.wait(60)
 
     assert soon(lambda: all(gone(pid) for pid in started))
 
@@ -206,5 +206,5 @@ def test_a_second_signal_does_not_cut_stopping_short(owner: subprocess.Popen[str
     for _ in range(20):
         owner.send_signal(signal.SIGINT)
 
-    assert 128 + signal.SIGINT == owner.wait(10)
+    assert 128 + signal.SIGINT == owner.wait(60)
     assert all(gone(pid) for pid in started)

@@ -296,7 +296,7 @@ async def _sent(world: worlds.World, message: bytes, method: str = "/accord.v1.B
     async with dial(world.settings["social-care"].broker, identity) as channel:
         call: Any = channel.unary_unary(method, None, None)
         try:
-            await call(message, timeout=5.0)
+            await call(message, timeout=60.0)
         except grpc.aio.AioRpcError as error:
             return f"{error.code()} {error.details()} {error.trailing_metadata()} {error.debug_error_string()}"
     raise AssertionError("that should have failed")
@@ -442,7 +442,7 @@ def test_key_servers_see_blinded_elements_only(told: Told, runner: asyncio.Runne
                 steward=servers[1],
                 publics=node_main.publics(federation.directory),
                 use=tokens.ASK,
-                deadline_s=5.0,
+                deadline_s=60.0,
                 checkpoint="",
             )
             for _ in range(2)

@@ -370,7 +370,8 @@ def _index_meta(world: worlds.World, agency: str, column: str, value: str) -> st
 ON_ONE_SERVER: Final = pytest.mark.parametrize(
     "stage", [pytest.param("postgresql", marks=_SERVER)], indirect=True, scope="module"
 )
-HEALS_S: Final = 20.0
+HEALS_S: Final = 120.0
+"""Longest wait till everybody has healed, seconds; it bounds hanging and judges no speed."""
 
 
 async def _told_of_mark(world: worlds.World) -> dict[str, str]:

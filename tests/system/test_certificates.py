@@ -20,7 +20,7 @@ from accord.v1 import node_pb2_grpc as node_grpc
 from tests.world import gates, hostile, trust
 from tests.world import stack as worlds
 
-CALL_S: Final = 5.0
+CALL_S: Final = 60.0
 PERSON: Final = {
     "first_name": "Perdita",
     "last_name": "Hallowby",

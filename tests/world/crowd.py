@@ -54,7 +54,7 @@ NOISY: Final = "social-care"
 QUIET: Final = "youth-offending"
 PEOPLE: Final = 12
 NICE: Final = 10
-CALL_S: Final = 10.0
+CALL_S: Final = 60.0
 """Longest wait of an asker, seconds; far beyond every deadline here, so that it is never the asker who gives up."""
 
 

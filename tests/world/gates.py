@@ -17,7 +17,7 @@ from accord.directory import Member
 from accord.v1 import audit_pb2_grpc, directory_pb2, directory_pb2_grpc
 from tests.world.trust import Channel, Federation, make_federation
 
-CALL_S: Final = 5.0
+CALL_S: Final = 60.0
 DIRECTORY: Final = "/accord.v1.DirectoryService/GetDirectory"
 CHECKPOINT: Final = "/accord.v1.AuditService/GetCheckpoint"
 ENTRIES: Final = "/accord.v1.AuditService/ListEntries"

@@ -28,7 +28,7 @@ from agency_node.ledger import Kind
 from tests.world import stack as worlds
 
 SECOND_NS: Final = 1_000_000_000
-CALL_S: Final = 5.0
+CALL_S: Final = 60.0
 
 
 def question(about: Sequence[Mapping[str, Any]], **changes: Any) -> dict[str, Any]:
