@@ -228,8 +228,9 @@ async def running(
         found = policy.rules.catalogue.questions.get(core.question)
         if found is None or found.version != core.question_version:
             raise UnknownQuestion(core.question)
+        here = directory.current()
         for target in asked.statement.broker_part.targets:
-            directory.current().agency(target.agency)
+            here.agency(target.agency)
 
     async def carry(asked: Asked, heard: Heard) -> Released:
         started = time.monotonic()

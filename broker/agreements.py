@@ -245,6 +245,8 @@ class Agreements:
         """
         part = asked.statement.broker_part
         record_ids = {one.record_id for one in part.agreements}
+        if not record_ids:
+            return []
         with self._store.reading() as connection:
             found = state.agreements(connection, record_ids)
             tags = state.tags_of(connection, record_ids)

@@ -68,9 +68,19 @@ class Peer:
     certificate: bytes
 
 
-@lru_cache(maxsize=1024)
-def _der(pem: bytes) -> bytes:
-    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+class _This:
+    """A directory as a key: this very one, and not another that says the same."""
+
+    __slots__ = ("directory",)
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+
+    def __hash__(self) -> int:
+        return id(self.directory)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _This) and other.directory is self.directory
 
 
 def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -> Peer:
@@ -86,9 +96,15 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any], directory: Directory) -
     pem = context.auth_context().get("x509_pem_cert")
     if not pem:
         raise BadCertificate("the call came without a certificate")
-    certificate = _der(next(iter(pem)))
+    return _peer(next(iter(pem)), _This(directory))
+
+
+@lru_cache(maxsize=1024)
+def _peer(pem: bytes, this: _This) -> Peer:
+    # Two certificates and a name are read for it, three times a question. A newer directory is another key.
+    certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
     try:
-        member = speaker(certificate, directory)
+        member = speaker(certificate, this.directory)
     except UnknownAgency as error:
         raise BadCertificate("the certificate is of an agency that the directory does not list") from error
     return Peer(member.role, member.agency, certificate)

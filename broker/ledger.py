@@ -553,8 +553,7 @@ class LedgerReading:
             ValueError: The sizes are out of order, or larger than what was published.
         """
         self._check_published(new)
-        with self._store.reading() as connection:
-            return merkle.consistency_proof(old, new, self._tiles.at(new, tree.reader(connection)))
+        return merkle.consistency_proof(old, new, self._tiles.at(new, self._tile))
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Proof that an entry is in the tree of `size` (RFC 9162 section 2.1.3).
@@ -563,8 +562,7 @@ class LedgerReading:
             ValueError: There is no such entry in it, or it is larger than what was published.
         """
         self._check_published(size)
-        with self._store.reading() as connection:
-            return merkle.inclusion_proof(index, size, self._tiles.at(size, tree.reader(connection)))
+        return merkle.inclusion_proof(index, size, self._tiles.at(size, self._tile))
 
     def entries(self, start: int, limit: int) -> list[audit_pb2.Entry]:
         """Published entries from `start` on, at most `limit`."""
@@ -596,6 +594,11 @@ class LedgerReading:
             return True
         with self._store.reading() as connection:
             return merkle.tree_root(size, self._tiles.at(max(size, 1), tree.reader(connection))) != root
+
+    def _tile(self, level: int, idx: int) -> bytes:
+        # Mostly the tiles are at hand, and no connection is needed at all.
+        with self._store.reading() as connection:
+            return tree.tile(connection, level, idx)
 
     def _check_published(self, size: int) -> None:
         if size > self._sequencer.head.size:

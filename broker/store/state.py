@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -55,14 +56,11 @@ _ASKED_ABOUT_TODAY = Prepared(
     )
 )
 _ASKING = Prepared(insert(ASKING))
-_SUBJECTS_TODAY = select(func.count()).where(
-    ASKING.c.user == bindparam("user"), ASKING.c.day == bindparam("day"), ASKING.c.new_today
-)
-_ASKINGS = select(func.count(ASKING.c.query_id.distinct())).where(
-    ASKING.c.tag.in_(bindparam("tags", expanding=True)), ASKING.c.day > bindparam("after_day")
+_SUBJECTS_TODAY = Prepared(
+    select(func.count()).where(ASKING.c.user == bindparam("user"), ASKING.c.day == bindparam("day"), ASKING.c.new_today)
 )
 _AGREEMENT = Prepared(select(AGREEMENT).where(AGREEMENT.c.record_id == bindparam("record_id")))
-_TAGS = select(AGREEMENT_TAG).where(AGREEMENT_TAG.c.record_id.in_(bindparam("record_ids", expanding=True)))
+_TAGS = Prepared(select(AGREEMENT_TAG.c.tag).where(AGREEMENT_TAG.c.record_id == bindparam("record_id")))
 _FOUND = (
     select(AGREEMENT)
     .where(
@@ -260,13 +258,28 @@ def note_asking(
 
 def subjects_today(connection: Connection, user: str, at_ns: int) -> int:
     """How many different people this user has asked about on the day of `at_ns` (UTC)."""
-    return int(connection.execute(_SUBJECTS_TODAY, {"user": user, "day": at_ns // DAY_NS}).scalar_one())
+    row = _SUBJECTS_TODAY.first(connection, user=user, day=at_ns // DAY_NS)
+    return 0 if row is None else int(row[0])
 
 
 def askings(connection: Connection, tags: Sequence[bytes], at_ns: int, days: int) -> int:
     """How many questions by anyone touched one of these tags in the `days` up to `at_ns`."""
-    after = at_ns // DAY_NS - days
-    return int(connection.execute(_ASKINGS, {"tags": list(tags), "after_day": after}).scalar_one()) if tags else 0
+    if not tags:
+        return 0
+    named = {f"tag_{number}": tag for number, tag in enumerate(tags)}
+    row = _askings(len(tags)).first(connection, **named, after_day=at_ns // DAY_NS - days)
+    return 0 if row is None else int(row[0])
+
+
+@lru_cache(maxsize=64)
+def _askings(number: int) -> Prepared:
+    """How many questions touched one of so many tags; compiled once for each number."""
+    tags = [bindparam(f"tag_{one}") for one in range(number)]
+    return Prepared(
+        select(func.count(ASKING.c.query_id.distinct())).where(
+            ASKING.c.tag.in_(tags), ASKING.c.day > bindparam("after_day")
+        )
+    )
 
 
 def agreements(connection: Connection, record_ids: Collection[str]) -> dict[str, StoredAgreement]:
@@ -277,11 +290,9 @@ def agreements(connection: Connection, record_ids: Collection[str]) -> dict[str,
 
 def tags_of(connection: Connection, record_ids: Collection[str]) -> dict[str, frozenset[bytes]]:
     """The subject tags of these agreements, by id."""
-    found: dict[str, set[bytes]] = {record_id: set() for record_id in record_ids}
-    if record_ids:
-        for row in connection.execute(_TAGS, {"record_ids": list(record_ids)}):
-            found[row.record_id].add(row.tag)
-    return {record_id: frozenset(tags) for record_id, tags in found.items()}
+    return {
+        record_id: frozenset(tag for (tag,) in _TAGS.rows(connection, record_id=record_id)) for record_id in record_ids
+    }
 
 
 def agreements_with(
