@@ -577,6 +577,7 @@ class Desk:
     record: Callable[[agreements_pb2.RecordAgreementRequest], Awaitable[agreements_pb2.RecordAgreementResponse]]
     withdraw: Callable[[agreements_pb2.WithdrawAgreementRequest], Awaitable[agreements_pb2.WithdrawAgreementResponse]]
     keep: Callable[[str, bytes], None]
+    explain: Callable[[str], Awaitable[broker_pb2.ExplainQuestionResponse]]
 
 
 @contextlib.asynccontextmanager
@@ -652,6 +653,10 @@ async def desk(
                 )
                 return response
 
+            async def explain(query_id: str) -> broker_pb2.ExplainQuestionResponse:
+                wanted = broker_pb2.ExplainQuestionRequest(caller_token=caller_token, query_id=query_id)
+                return await call(broker_pb2_grpc.BrokerServiceStub(broker).ExplainQuestion(wanted, timeout=CALL_S))
+
             async def prove(old: int, new: int) -> Sequence[bytes]:
                 wanted = audit_pb2.GetConsistencyProofRequest(old_size=old, new_size=new)
                 proof = await call(audit_pb2_grpc.AuditServiceStub(broker).GetConsistencyProof(wanted, timeout=CALL_S))
@@ -684,6 +689,7 @@ async def desk(
                 record=lambda request: call(agreeing.RecordAgreement(request, timeout=CALL_S)),
                 withdraw=lambda request: call(agreeing.WithdrawAgreement(request, timeout=CALL_S)),
                 keep=keep,
+                explain=explain,
             )
 
 

@@ -43,13 +43,14 @@ from broker.engines import Engine, PolicyError, PolicyUnavailable, PolicyUndefin
 from broker.engines.opa import OpaServer
 from broker.engines.regorus import Regorus
 from broker.events import Event, log
+from broker.explain import Explained, may_read, read
 from broker.gate import Gate
 from broker.ledger import LedgerReading, QuestionLedger
 from broker.release import compose
 from broker.sequencer import Batch, Sequencer, Writer, record
 from broker.sessions import Sessions
 from broker.settings import BrokerSettings
-from broker.stages import Asked, Released
+from broker.stages import Asked, Released, User
 from broker.store import Store, StoreUnusable, open_store
 from broker.store.database import Pen
 from broker.witnesses import Witnesses
@@ -256,7 +257,13 @@ async def running(
     metrics.MAY_WORK.set_function(lambda: room.size)
     metrics.WAITING.set_function(lambda: room.waiting)
     metrics.PASSED_OVER.set_function(dispatcher.passed_over)
-    asking = service.Asking(who, carry, lambda: policy, known, room)
+
+    def explained(query_id: str, user: User) -> Explained:
+        with store.reading() as connection:
+            may_read(connection, query_id, user)
+            return read(connection, query_id, directory.current().broker.policy_public_keys())
+
+    asking = service.Asking(who, carry, lambda: policy, known, room, explained)
     broker_pb2_grpc.add_BrokerServiceServicer_to_server(asking, server)
     attaching = service.Attaching(who, sessions, reading, agreements, lambda: policy, witnesses, countersigned)
     node_pb2_grpc.add_NodeSessionServiceServicer_to_server(attaching, server)

@@ -9,16 +9,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from accord.bundle import Bundle
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from sqlalchemy import Connection
+
+from accord.bundle import BadBundle, Bundle, open_bundle
 from accord.catalogue import PATH as CATALOGUE
 from accord.catalogue import parse
 from accord.reasons import REASONS, Problem
 from broker.decide import DATA
+from broker.stages import NotYourQuestion, User
+from broker.store import decisions, state
 from broker.store.decisions import Record
 
 GROUNDS: Final[Mapping[str, str]] = {
@@ -36,6 +42,8 @@ ENDS: Final[Mapping[str, str]] = {
     "ABANDONED": "broken off: nothing was released",
     "": "on its way",
 }
+OVERSEERS: Final = frozenset({"manager", "dpo", "auditor"})
+"""Roles that may read why any question of their own agency was allowed or refused."""
 WENT: Final[Mapping[str, str]] = {
     "ANSWERED": "The agency answered.",
     "NOT_REACHED": "The agency was not reached. That is not a no.",
@@ -60,16 +68,18 @@ class Missing:
         reason: What was missing.
         cure: What would put it right.
         contact: Whom to ask.
+        ref: Whom of the question it concerns, s1 to s12; empty where it concerns the question.
     """
 
     code: str
     reason: str
     cure: str
     contact: str
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Agency:
     """What was decided for one agency, and what became of the question there.
 
     Attributes:
@@ -110,7 +120,7 @@ class Explained:
         policy: The revision that decided.
         end: What became of it as a whole.
         cause: Why it was broken off, for programs; else empty.
-        targets: By agency; empty where there was no decision.
+        agencies: In order; empty where there was no decision.
     """
 
     query_id: str
@@ -121,19 +131,42 @@ class Explained:
     policy: str
     end: str
     cause: str
-    targets: tuple[Target, ...]
+    agencies: tuple[Agency, ...]
 
 
-def revision_of(records: Sequence[Record]) -> str:
-    """The revision of the rules that decided a question.
+def may_read(connection: Connection, query_id: str, user: User) -> None:
+    """Let somebody read why: whoever asked it, or who oversees the questions of the agency that asked.
 
     Raises:
-        NoSuchQuestion: There are no records of it.
+        NoSuchQuestion: There is none, or another agency asked it: which questions others ask is not told.
+        NotYourQuestion: Somebody else of the same agency asked it.
     """
+    found = state.question(connection, query_id)
+    if found is None or found.agency != user.agency:
+        raise NoSuchQuestion("no question of this number was asked by this agency")
+    if found.user != user.token and user.role not in OVERSEERS:
+        raise NotYourQuestion(f"question {query_id} was asked by another user")
+
+
+def read(connection: Connection, query_id: str, trusted: Mapping[str, EllipticCurvePublicKey]) -> Explained:
+    """Explain a question from the ledger.
+
+    Args:
+        connection: Of the ledger.
+        query_id: Its number.
+        trusted: Key identifier -> key of those who may sign policy. Where the rules that decided are not kept, or not
+            signed by one of them, identifiers stand for words.
+
+    Raises:
+        NoSuchQuestion: There is none of this number, or it was erased.
+    """
+    records = decisions.of_question(connection, query_id)
+    rules = None
     for one in records:
         if one.kind == "ASKED" and one.body:
-            return str(json.loads(one.body)["policy"])
-    raise NoSuchQuestion("no question of this number is in the ledger, or it was erased")
+            with contextlib.suppress(BadBundle):
+                rules = open_bundle(decisions.bundle(connection, json.loads(one.body)["policy"]), trusted)
+    return explain(records, rules)
 
 
 def explain(records: Sequence[Record], rules: Bundle | None) -> Explained:
@@ -146,57 +179,58 @@ def explain(records: Sequence[Record], rules: Bundle | None) -> Explained:
     Raises:
         NoSuchQuestion: There are no records of it.
     """
-    revision = revision_of(records)
     bodies = [(one.kind, json.loads(one.body)) for one in records if one.body]
-    asked = next(body for kind, body in bodies if kind == "ASKED")
+    asked = next((body for kind, body in bodies if kind == "ASKED"), None)
+    if asked is None:
+        raise NoSuchQuestion("no question of this number is in the ledger, or it was erased")
     decided = next((body for kind, body in bodies if "targets" in body and kind in {"DECIDED", "REFUSED"}), None)
     end: tuple[str, dict[str, Any]] = next((one for one in bodies if one[0] in ENDS), ("", {}))
     data = {} if rules is None else json.loads(rules.files[DATA])
     questions = {} if rules is None else parse(rules.files[CATALOGUE]).questions
     question, purpose = asked["question"], asked["purpose"]
     rows = {row["agency"]: row for row in end[1].get("rows", ())}
-    decisions = [] if decided is None else decided["targets"]
+    words = [] if decided is None else decided["targets"]
     return Explained(
         query_id=asked["query_id"],
         asked_at=asked["at"],
         agency=_title(data, "agencies", asked["agency"]),
         question=questions[question].title if question in questions else question,
         purpose=_title(data, "purposes", purpose),
-        policy=revision,
+        policy=asked["policy"],
         end=ENDS[end[0]],
         cause=str(end[1].get("cause", "")),
-        targets=tuple(_target(row, rows.get(row["agency"]), data) for row in decisions),
+        agencies=tuple(_agency(row, rows.get(row["agency"]), data) for row in words),
     )
 
 
-def _target(row: Mapping[str, Any], end: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Target:
+def _agency(row: Mapping[str, Any], end: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Agency:
     gateway = data.get("gateways", {}).get(row["gateway"], {})
-    codes = [one["code"] for one in row["denials"]]
+    denials = [(one["code"], one["ref"]) for one in row["denials"]]
     # What was allowed and could not be released after all says so in its last record.
-    codes += [code for code in (end or {}).get("denials", ()) if code not in codes]
+    denials += [(code, "") for code in (end or {}).get("denials", ()) if code not in dict(denials)]
     # The gateway of agreements stands among the grounds by its kind even where no agreement was found.
     grants = [one for one in row["grants"] if one != "agreement" or row["agreements"]]
     checked = "checked" if gateway.get("verified") else "not yet checked by a lawyer"
-    return Target(
+    return Agency(
         agency=row["agency"],
         title=_title(data, "agencies", row["agency"]),
         allowed=row["allow"],
         gateway=f"{gateway['title']} ({gateway['cite']})" if gateway else row["gateway"],
         source=f"{gateway['source']}; {checked}" if gateway else "",
         found=tuple(GROUNDS.get(one, one.replace("_", " ")) for one in grants),
-        missing=tuple(_missing(code, data) for code in codes),
+        missing=tuple(_missing(code, ref, data) for code, ref in denials),
         agreements=tuple(row["agreements"]),
         duties=dict(row["obligations"]),
         went=WENT["" if end is None else end["delivery"]],
     )
 
 
-def _missing(code: str, data: Mapping[str, Any]) -> Missing:
+def _missing(code: str, ref: str, data: Mapping[str, Any]) -> Missing:
     row = data.get("reasons", {}).get(code)
     if row is not None:
-        return Missing(code, row["reason"], row["cure"], row["contact"])
+        return Missing(code, row["reason"], row["cure"], row["contact"], ref)
     known = REASONS.get(code)
-    return Missing(code, known.title if known else code, known.cure if known else "", "")
+    return Missing(code, known.title if known else code, known.cure if known else "", "", ref)
 
 
 def _title(data: Mapping[str, Any], table: str, id_: str) -> str:

@@ -35,6 +35,7 @@ from broker.admission import Place, Room
 from broker.ask import Heard, nobody_listens
 from broker.dispatch import head_size
 from broker.events import Event, log
+from broker.explain import Explained
 from broker.gate import BadRequest, NotAllowed, Peer, peer_of
 from broker.sessions import NotAttached, Session, Sessions
 from broker.stages import (
@@ -212,6 +213,7 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
         bundle: Callable[[], Bundle],
         known: Callable[[Asked], None],
         room: Room,
+        explain: Callable[[str, User], Explained],
     ) -> None:
         """Set up.
 
@@ -221,12 +223,14 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
             bundle: Gives the policy bundle in force.
             known: Raises a Problem when the question or an agency is unknown.
             room: Where questions wait for their turn, before anything is checked.
+            explain: Says why a question was allowed or refused, to somebody who may read that.
         """
         self._who = who
         self._room = room
         self._carry = carry
         self._bundle = bundle
         self._known = known
+        self._explain = explain
         # The event loop itself keeps no hold on a task that nobody awaits any more.
         self._going: set[asyncio.Task[object]] = set()
 
@@ -270,6 +274,13 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
         finally:
             wanted.cancel()
             # An asker that hangs up does not stop a question that is on its way: its end is recorded all the same.
+
+    async def ExplainQuestion(
+        self, request: broker_pb2.ExplainQuestionRequest, context: Context
+    ) -> broker_pb2.ExplainQuestionResponse:
+        """Say why a question was allowed or refused."""
+        user = self._who.user(request.caller_token, context)
+        return _explained(await asyncio.to_thread(self._explain, request.query_id, user))
 
     async def ListQuestions(
         self, request: broker_pb2.ListQuestionsRequest, context: Context
@@ -322,6 +333,39 @@ class Asking(broker_pb2_grpc.BrokerServiceServicer):
         if not task.cancelled():
             # Looked at, so that a failure after the asker hung up is not printed with its text.
             task.exception()
+
+
+def _explained(one: Explained) -> broker_pb2.ExplainQuestionResponse:
+    return broker_pb2.ExplainQuestionResponse(
+        query_id=one.query_id,
+        asked_at=one.asked_at,
+        agency=one.agency,
+        question=one.question,
+        purpose=one.purpose,
+        policy=one.policy,
+        end=one.end,
+        cause=one.cause,
+        agencies=[
+            broker_pb2.ExplainedAgency(
+                agency=row.agency,
+                title=row.title,
+                allowed=row.allowed,
+                gateway=row.gateway,
+                source=row.source,
+                found=row.found,
+                missing=[
+                    common_pb2.Denial(
+                        code=lack.code, reason=lack.reason, cure=lack.cure, contact=lack.contact, subject_ref=lack.ref
+                    )
+                    for lack in row.missing
+                ],
+                agreements=row.agreements,
+                duties=row.duties,
+                went=row.went,
+            )
+            for row in one.agencies
+        ],
+    )
 
 
 def _response(released: Released) -> broker_pb2.AskResponse:

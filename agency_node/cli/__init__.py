@@ -8,7 +8,7 @@ addressed agency answered, 1 failed, 2 usage, 3 refused, 4 unavailable,
 
 import sys
 
-from agency_node.cli import agreement, ask, database, index, linkage, mapping, quickstart, records, trust
+from agency_node.cli import agreement, ask, database, explain, index, linkage, mapping, quickstart, records, trust
 from agency_node.cli.app import app, failing
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "app",
     "ask",
     "database",
+    "explain",
     "index",
     "linkage",
     "main",

@@ -139,6 +139,8 @@ class Assertions:
         told_state: told, not_told or n_a.
         told_reason: none, would_increase_risk, would_prejudice_crime or impracticable.
         told_review_at_ns: When a delay of telling is reviewed, or None.
+        break_glass_ground: Which emergency it is, a code of the policy data; none where there is none.
+        supervisor_token: Pseudonym of the supervisor who was told of an emergency, 64 hexadecimal digits, or "".
     """
 
     need_tier: int | None = None
@@ -150,6 +152,13 @@ class Assertions:
     told_state: str = "n_a"
     told_reason: str = "none"
     told_review_at_ns: int | None = None
+    break_glass_ground: str = "none"
+    supervisor_token: str = ""
+
+    @property
+    def break_glass(self) -> bool:
+        """Whether the emergency route is claimed."""
+        return (self.break_glass_ground, self.supervisor_token) != ("none", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,12 +375,20 @@ def broker_part_bytes(part: BrokerPart) -> bytes:
                 "told_state": part.assertions.told_state,
                 "told_reason": part.assertions.told_reason,
                 "told_review_at": None if told is None else canonical.rfc3339(told),
+                **_break_glass(part.assertions),
             },
             "agreements": [{"record_id": ref.record_id, "subject_ref": ref.subject_ref} for ref in part.agreements],
             "case_token": part.case_token,
             "answer_form": part.answer_form,
         }
     )
+
+
+def _break_glass(assertions: Assertions) -> dict[str, Json]:
+    """What is said of an emergency; nothing in an ordinary question, whose bytes stay as they were."""
+    if not assertions.break_glass:
+        return {}
+    return {"break_glass": {"ground": assertions.break_glass_ground, "supervisor": assertions.supervisor_token}}
 
 
 def parse_broker_part(data: bytes) -> BrokerPart:
@@ -456,9 +473,14 @@ def _assertions(value: dict[str, Json]) -> Assertions:
             "told_state",
             "told_reason",
             "told_review_at",
+            *(["break_glass"] if "break_glass" in value else []),
         ],
     )
     review = value["told_review_at"]
+    claim = value.get("break_glass", {"ground": "none", "supervisor": ""})
+    if not isinstance(claim, dict):
+        raise NotCanonical("break_glass is not an object")
+    canonical.closed(claim, ["ground", "supervisor"])
     return Assertions(
         need_tier=None if value["need_tier"] is None else canonical.integer(value, "need_tier", 1, 4),
         necessity_code=canonical.text(value, "necessity_code", "[a-z0-9_]{0,64}"),
@@ -471,6 +493,8 @@ def _assertions(value: dict[str, Json]) -> Assertions:
             value, "told_reason", "none|would_increase_risk|would_prejudice_crime|impracticable"
         ),
         told_review_at_ns=None if review is None else canonical.from_rfc3339(canonical.text(value, "told_review_at")),
+        break_glass_ground=canonical.text(claim, "ground", "[a-z_]{1,64}"),
+        supervisor_token=canonical.text(claim, "supervisor", f"({HEX64})?"),
     )
 
 

@@ -58,7 +58,7 @@ class Desk:
 
         none: Any = None
         who: Any = self.who
-        return Asking(who, carry, none, lambda asked: None, self.room)
+        return Asking(who, carry, none, lambda asked: None, self.room, none)
 
 
 async def with_progress(asking: Any) -> broker_pb2.AskResponse:

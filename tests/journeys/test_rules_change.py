@@ -4,11 +4,13 @@ import asyncio
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from typer.testing import CliRunner
 
+from accord.reasons import Problem
 from broker.cli import app
 from broker.cli.app import Exit
 from tests.world import stack as worlds
@@ -46,26 +48,61 @@ def _json(*words: str) -> tuple[int, dict[str, Any]]:
     return code, json.loads(printed)
 
 
-async def _asked(home: Path) -> tuple[list[Sequence[tuple[str, str]]], list[str], int]:
-    """Social care asks three questions; what came of each, their numbers, and how many entries the ledger has."""
+@dataclass
+class Asked:
+    """What social care was told.
+
+    Attributes:
+        outcomes: Of each question, what came of it at each agency.
+        numbers: The questions' numbers.
+        entries: How many entries the ledger then has.
+        told: Who wanted to know why the second was refused -> what they were told.
+    """
+
+    outcomes: list[Sequence[tuple[str, str]]] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    entries: int = 0
+    told: dict[str, str] = field(default_factory=dict)
+
+
+async def _why(world: worlds.World, agency: str, who: str, role: str, number: str) -> str:
+    """What somebody is told who wants to know why: the codes of what was missing, or why they may not know."""
+    async with world.desk(agency, who, role) as desk:
+        try:
+            explained = await desk.explain(number)
+        except Problem as problem:
+            return problem.reason
+    return " ".join(sorted({one.code for row in explained.agencies for one in row.missing}))
+
+
+async def _asked(home: Path) -> Asked:
+    """Social care asks three questions, and several people want to know why the second was refused."""
     records = {"police": [worlds.held(1, NED, contacts=[worlds.ago(20)])]}
-    outcomes: list[Sequence[tuple[str, str]]] = []
-    numbers: list[str] = []
+    made = Asked()
     async with worlds.stack(home, records) as world:
         for question in (PROTECTION, EARLY, PROTECTION | {"case": "CF-13"}):
             outcome = await world.ask("social-care", question)
-            outcomes.append([(one.agency, one.delivery) for one in outcome.agencies])
-            numbers.append(outcome.query_id)
+            made.outcomes.append([(one.agency, one.delivery) for one in outcome.agencies])
+            made.numbers.append(outcome.query_id)
         (home / "broker" / "broker.toml").write_text(
             f'federation = "{world.federation.name}"\nlisten = "localhost:0"\n'
         )
-        return outcomes, numbers, len(world.broker_records())
+        made.entries = len(world.broker_records())
+        for agency, who, role in (
+            ("social-care", "worker-1", "practitioner"),
+            ("social-care", "worker-2", "practitioner"),
+            ("social-care", "worker-2", "manager"),
+            ("police", "worker-1", "manager"),
+        ):
+            made.told[f"{agency} {who} {role}"] = await _why(world, agency, who, role, made.numbers[1])
+    return made
 
 
 def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> None:
     """T-POL-6: every decision comes out the same again; a draft shows who would lose, and by trying nothing changes."""
     home, draft = tmp_path / "homes", tmp_path / "draft"
-    outcomes, numbers, entries = asyncio.run(_asked(home))
+    made = asyncio.run(_asked(home))
+    outcomes, numbers = made.outcomes, made.numbers
     broker = str(home / "broker")
     replayed = _json("policy", "replay", "--home", broker)
 
@@ -105,14 +142,21 @@ def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> N
     assert (0, 3, []) == (same[0], same[1]["unchanged"], same[1]["changes"])
     # Whoever asks why reads the law, what was found and what was missing, and nothing of what was answered.
     assert (0, "answered", "refused") == (allowed[0], allowed[1]["end"], refused[1]["end"])
-    assert [True, True] == [one["allowed"] for one in allowed[1]["targets"]]
-    assert "a duty to share" in allowed[1]["targets"][0]["found"]
-    assert "AGREEMENT_MISSING" in [one["code"] for one in refused[1]["targets"][0]["missing"]]
-    assert "the family's agreement" not in refused[1]["targets"][0]["found"]
+    assert [True, True] == [one["allowed"] for one in allowed[1]["agencies"]]
+    assert "a duty to share" in allowed[1]["agencies"][0]["found"]
+    assert "AGREEMENT_MISSING" in [one["code"] for one in refused[1]["agencies"][0]["missing"]]
+    assert "the family's agreement" not in refused[1]["agencies"][0]["found"]
     assert (0, True) == (read[0], "What to do:" in read[1])
     assert 0 != unknown[0]
     # Police know Ned and housing does not; of both the same is said.
-    assert {"The agency answered."} == {one["went"] for one in allowed[1]["targets"]}
+    assert {"The agency answered."} == {one["went"] for one in allowed[1]["agencies"]}
+    # Over the wire, whoever asked is told, and who oversees them; a colleague and another agency are not.
+    assert {
+        "social-care worker-1 practitioner": "AGREEMENT_MISSING",
+        "social-care worker-2 practitioner": "NOT_YOUR_QUESTION",
+        "social-care worker-2 manager": "AGREEMENT_MISSING",
+        "police worker-1 manager": "QUESTION_UNKNOWN",
+    } == made.told
     # What each party saw of it: nothing. The ledger is as it was.
-    assert (0, entries) == (verified[0], verified[1]["entries"])
+    assert (0, made.entries) == (verified[0], verified[1]["entries"])
     assert "Quillfeather" not in seen[1] + read[1] + json.dumps([rehearsed, allowed, refused])

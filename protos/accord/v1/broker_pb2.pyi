@@ -283,3 +283,173 @@ class ListQuestionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListQuestionsResponse: _TypeAlias = ListQuestionsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainQuestionRequest(_message.Message):
+    """One question, named by whoever asked it, or by somebody who may look at their
+    agency's questions.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_TOKEN_FIELD_NUMBER: _builtins.int
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    caller_token: _builtins.str
+    """The caller token that the asking node minted for its member of staff."""
+    query_id: _builtins.str
+    """Identifier of the question."""
+    def __init__(
+        self,
+        *,
+        caller_token: _builtins.str = ...,
+        query_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_token", b"caller_token", "query_id", b"query_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQuestionRequest: _TypeAlias = ExplainQuestionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainedAgency(_message.Message):
+    """What was decided for one agency, and what became of the question there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DutiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    AGREEMENTS_FIELD_NUMBER: _builtins.int
+    DUTIES_FIELD_NUMBER: _builtins.int
+    WENT_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    """Identifier of the agency."""
+    title: _builtins.str
+    """Its name."""
+    allowed: _builtins.bool
+    """Whether the question might go there."""
+    gateway: _builtins.str
+    """The law that was claimed, in words."""
+    source: _builtins.str
+    """Where the text of that law was read, and whether somebody checked it."""
+    went: _builtins.str
+    """What became of it there, in words; never what was answered."""
+    @_builtins.property
+    def found(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Grounds that were found, in words."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Denial]:
+        """What was missing."""
+
+    @_builtins.property
+    def agreements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Numbers of the family's agreements that were relied on."""
+
+    @_builtins.property
+    def duties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the decision demanded besides: kind and value."""
+
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        title: _builtins.str = ...,
+        allowed: _builtins.bool = ...,
+        gateway: _builtins.str = ...,
+        source: _builtins.str = ...,
+        found: _abc.Iterable[_builtins.str] | None = ...,
+        missing: _abc.Iterable[_common_pb2.Denial] | None = ...,
+        agreements: _abc.Iterable[_builtins.str] | None = ...,
+        duties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        went: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "agreements", b"agreements", "allowed", b"allowed", "duties", b"duties", "found", b"found", "gateway", b"gateway", "missing", b"missing", "source", b"source", "title", b"title", "went", b"went"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedAgency: _TypeAlias = ExplainedAgency  # noqa: Y015
+
+@_typing.final
+class ExplainQuestionResponse(_message.Message):
+    """Why a question was allowed or refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    """Identifier of the question."""
+    asked_at: _builtins.str
+    """When it was asked, RFC 3339."""
+    agency: _builtins.str
+    """Who asked: the agency's name."""
+    question: _builtins.str
+    """The question, in words."""
+    purpose: _builtins.str
+    """The purpose, in words."""
+    policy: _builtins.str
+    """The policy revision that decided."""
+    end: _builtins.str
+    """What became of it as a whole, in words."""
+    cause: _builtins.str
+    """Why it was broken off, a reason code; empty unless it was."""
+    @_builtins.property
+    def agencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedAgency]:
+        """By agency; empty where there was no decision."""
+
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        asked_at: _builtins.str = ...,
+        agency: _builtins.str = ...,
+        question: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        end: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        agencies: _abc.Iterable[Global___ExplainedAgency] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "agency", b"agency", "asked_at", b"asked_at", "cause", b"cause", "end", b"end", "policy", b"policy", "purpose", b"purpose", "query_id", b"query_id", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQuestionResponse: _TypeAlias = ExplainQuestionResponse  # noqa: Y015

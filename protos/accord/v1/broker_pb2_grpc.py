@@ -50,6 +50,11 @@ class BrokerServiceStub:
                 request_serializer=accord_dot_v1_dot_broker__pb2.ListQuestionsRequest.SerializeToString,
                 response_deserializer=accord_dot_v1_dot_broker__pb2.ListQuestionsResponse.FromString,
                 _registered_method=True)
+        self.ExplainQuestion = channel.unary_unary(
+                '/accord.v1.BrokerService/ExplainQuestion',
+                request_serializer=accord_dot_v1_dot_broker__pb2.ExplainQuestionRequest.SerializeToString,
+                response_deserializer=accord_dot_v1_dot_broker__pb2.ExplainQuestionResponse.FromString,
+                _registered_method=True)
 
 
 class BrokerServiceServicer:
@@ -77,6 +82,13 @@ class BrokerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainQuestion(self, request, context):
+        """Says why a question was allowed or refused; never what was answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BrokerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_BrokerServiceServicer_to_server(servicer, server):
                     servicer.ListQuestions,
                     request_deserializer=accord_dot_v1_dot_broker__pb2.ListQuestionsRequest.FromString,
                     response_serializer=accord_dot_v1_dot_broker__pb2.ListQuestionsResponse.SerializeToString,
+            ),
+            'ExplainQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainQuestion,
+                    request_deserializer=accord_dot_v1_dot_broker__pb2.ExplainQuestionRequest.FromString,
+                    response_serializer=accord_dot_v1_dot_broker__pb2.ExplainQuestionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class BrokerService:
             '/accord.v1.BrokerService/ListQuestions',
             accord_dot_v1_dot_broker__pb2.ListQuestionsRequest.SerializeToString,
             accord_dot_v1_dot_broker__pb2.ListQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accord.v1.BrokerService/ExplainQuestion',
+            accord_dot_v1_dot_broker__pb2.ExplainQuestionRequest.SerializeToString,
+            accord_dot_v1_dot_broker__pb2.ExplainQuestionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class BrokerServiceStub:
     """Asks one question and says which agencies have been heard, then the answer."""
     ListQuestions: _grpc.UnaryUnaryMultiCallable[_broker_pb2.ListQuestionsRequest, _broker_pb2.ListQuestionsResponse]
     """Lists the questions of the catalogue in force."""
+    ExplainQuestion: _grpc.UnaryUnaryMultiCallable[_broker_pb2.ExplainQuestionRequest, _broker_pb2.ExplainQuestionResponse]
+    """Says why a question was allowed or refused; never what was answered."""
 
 @_typing.type_check_only
 class BrokerServiceAsyncStub(BrokerServiceStub):
@@ -51,6 +53,8 @@ class BrokerServiceAsyncStub(BrokerServiceStub):
     """Asks one question and says which agencies have been heard, then the answer."""
     ListQuestions: _aio.UnaryUnaryMultiCallable[_broker_pb2.ListQuestionsRequest, _broker_pb2.ListQuestionsResponse]  # type: ignore[assignment]
     """Lists the questions of the catalogue in force."""
+    ExplainQuestion: _aio.UnaryUnaryMultiCallable[_broker_pb2.ExplainQuestionRequest, _broker_pb2.ExplainQuestionResponse]  # type: ignore[assignment]
+    """Says why a question was allowed or refused; never what was answered."""
 
 class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Carries one question at a time to the agencies that may answer it."""
@@ -78,5 +82,13 @@ class BrokerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_broker_pb2.ListQuestionsResponse, _abc.Awaitable[_broker_pb2.ListQuestionsResponse]]:
         """Lists the questions of the catalogue in force."""
+
+    @_abc_1.abstractmethod
+    def ExplainQuestion(
+        self,
+        request: _broker_pb2.ExplainQuestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_broker_pb2.ExplainQuestionResponse, _abc.Awaitable[_broker_pb2.ExplainQuestionResponse]]:
+        """Says why a question was allowed or refused; never what was answered."""
 
 def add_BrokerServiceServicer_to_server(servicer: BrokerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
