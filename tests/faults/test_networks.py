@@ -36,6 +36,8 @@ FAULTY: Final = "police"
 HONEST: Final = "housing"
 TOLD: Final = {"node_deadline_ms": 1_000, "breaker_failures": 1_000_000}
 """Every question is to meet its fault; otherwise a node that only fails is passed over (`test_overload.py`)."""
+TRIES: Final = 20
+"""How often a control is tried till it shows."""
 QUESTIONS: Final = ("agency.contact", "agency.open_now", "assessment.done")
 MAB: Final = {
     "first_name": "Mabel",
@@ -113,7 +115,7 @@ class Line:
 
     async def back(self, before: int) -> None:
         """Wait till it has attached once more, at most as long as its longest pause and a start take."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(worlds.PATIENCE_S):
             while self.attached() <= before:
                 await asyncio.sleep(0.02)
 
@@ -235,10 +237,19 @@ def test_no_fault_of_a_network_becomes_a_no(tmp_path: Path) -> None:
     async def body() -> Counter[str]:
         healthy: Counter[str] = Counter()
         async with line(tmp_path / "homes") as there:
-            await suffer(there, BEARABLE, bearable, 1)
+            # The deadline is short, so that faults take little time; a busy machine may miss it now and then.
+            for _ in range(TRIES):
+                bearable.rows, bearable.asked = {}, 0
+                await suffer(there, BEARABLE, bearable, 1)
+                if bearable.asked == bearable.count("ANSWERED"):
+                    break
             await suffer(there, FAULTS, seen, 1)
-            found = await ask(there.world, QUESTIONS[0])
-            healthy.update(one.answer for agency in found.agencies if agency.agency == FAULTY for one in agency.answers)
+            for _ in range(TRIES):
+                found = await ask(there.world, QUESTIONS[0])
+                told = [one.answer for row in found.agencies if row.agency == FAULTY for one in row.answers]
+                healthy.update(told)
+                if told:
+                    break
         return healthy
 
     healthy = asyncio.run(body())
@@ -339,7 +350,8 @@ def test_no_lie_of_a_member_becomes_a_no(tmp_path: Path) -> None:
             async with liar(
                 world, lambda heard: told(heard, build(honest_answer(heard, world.federation), keys.answer))
             ):
-                control.take("signed", await ask(world, QUESTIONS[0]))
+                while not control.count(NO) and control.asked < TRIES:
+                    control.take("signed", await ask(world, QUESTIONS[0]))
             for name, lie in lies(world, Random(seed)).items():
                 async with liar(world, lie):
                     for outcome in await asyncio.gather(*(ask(world, question) for question in QUESTIONS)):

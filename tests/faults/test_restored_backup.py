@@ -72,12 +72,25 @@ async def nodes(settings: Mapping[str, node_settings.NodeSettings], broker_at: s
 
 
 async def start(told: BrokerSettings, settings: Mapping[str, node_settings.NodeSettings]) -> str:
-    """Start the broker where the nodes dial; how that ends."""
-    try:
-        async with nodes(settings, told.listen), broker.running(told):
-            return "serves"
-    except LedgerOlder as problem:
-        return problem.reason
+    """Start the broker where the nodes dial, which are there as soon as it listens; how that ends."""
+
+    async def serve() -> str:
+        try:
+            async with broker.running(told):
+                return "serves"
+        except LedgerOlder as problem:
+            return problem.reason
+
+    serving = asyncio.create_task(serve())
+    host, _, port = told.listen.rpartition(":")
+    while not serving.done():
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+            break
+        await asyncio.sleep(0.01)
+    async with nodes(settings, told.listen):
+        return await serving
 
 
 async def ask(world: worlds.World) -> list[str]:

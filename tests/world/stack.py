@@ -40,6 +40,7 @@ from broker import policy
 from broker.settings import BrokerSettings
 from broker.store import open_for_reading, state, tree
 from deploy.demo import county, identity_provider
+from deploy.demo.ports import free_ports
 from tests.world import trust
 from tests.world.state_servers import tables
 
@@ -428,11 +429,16 @@ async def _running(
     keys = federation.broker
     bundle = policy.pack(policy_files(), keys.policy, keys.policy_kid)
     (home / "broker" / "policy.tar.gz").write_bytes(bundle)
-    told = _absolute(BrokerSettings(federation=federation.name, listen="localhost:0"), home / "broker")
+    # Chosen beforehand, so that either can be started again where the nodes dial.
+    broker_port, steward_port = free_ports(2)
+    listen = f"localhost:{broker_port}"
+    told = _absolute(BrokerSettings(federation=federation.name, listen=listen), home / "broker")
     placed = {"database_url_file": states.get("broker")}
     told = told.model_copy(update={**DEADLINES, **placed, **broker_told})
     steward = node_settings.StewardSettings(
-        federation=federation.name, listen="localhost:0", database_url_file=states.get("steward")
+        federation=federation.name,
+        listen=f"localhost:{steward_port}",
+        database_url_file=states.get("steward"),
     )
     async with (
         broker.running(told, clocks.get("broker", time.time_ns)) as broker_at,
