@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
 
 from broker.store.prepared import Prepared
 from broker.store.tables import (
@@ -274,7 +274,7 @@ def askings(connection: Connection, tags: Sequence[bytes], at_ns: int, days: int
 @lru_cache(maxsize=64)
 def _askings(number: int) -> Prepared:
     """How many questions touched one of so many tags; compiled once for each number."""
-    tags = [bindparam(f"tag_{one}") for one in range(number)]
+    tags: list[BindParameter[bytes]] = [bindparam(f"tag_{one}") for one in range(number)]
     return Prepared(
         select(func.count(ASKING.c.query_id.distinct())).where(
             ASKING.c.tag.in_(tags), ASKING.c.day > bindparam("after_day")
