@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -84,6 +85,11 @@ OPTIONS: Final = (
     ("grpc.max_connection_age_grace_ms", 15_000),
     ("grpc.so_reuseport", 0),
 )
+SWITCH_S: Final = 0.0001
+"""How long a thread that computes keeps others waiting, seconds
+(https://docs.python.org/3.11/library/sys.html#sys.setswitchinterval). The ledger's writer lets go of the interpreter at
+each of a dozen statements; at five milliseconds, Python's own choice, it then waits that long for the event loop to let
+go in turn, and every question waits with it."""
 HEALTH_EVERY_S: Final = 5.0
 AGAIN_S: Final = 1.0
 """How soon after a failure, by whomever it was met, it is looked again, in seconds."""
@@ -456,6 +462,7 @@ def _unheard(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 async def serve(settings: BrokerSettings) -> None:
     """Serve until told to stop (SIGTERM or Ctrl-C)."""
+    sys.setswitchinterval(SWITCH_S)
     refuse_other_backends(api_implementation.Type())
     events.configure(settings.log_level)
     stopping = asyncio.Event()
