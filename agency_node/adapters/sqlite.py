@@ -8,11 +8,15 @@
   pragma, no extension, no file function (https://www.sqlite.org/c3ref/set_authorizer.html).
 * A progress handler stops a statement at its deadline (https://www.sqlite.org/c3ref/progress_handler.html).
 
-A connection lasts for one statement, so that the agency's own program is never kept from writing and a file that is
-replaced overnight is noticed.
+Between two look-ups a connection is kept open, with its statements prepared, only while the file is exactly as it was
+when that was opened; so one that is replaced or copied over overnight is noticed. It holds no lock then, and so never
+keeps the agency's own program from writing. Of a database with a write-ahead log an open connection would hold one
+(https://www.sqlite.org/wal.html), so there it lasts for one statement.
 """
 
 import contextlib
+import functools
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +24,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import CursorResult, Executable, Select, create_engine, func, select, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import CompileError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
 
 from agency_node.adapters import OwnDatabase, RecordsUnavailable, Row
 
@@ -33,6 +39,9 @@ LONG_S: Final = 120.0
 
 PORTION: Final = 1_000
 """Rows in one portion of a long reading."""
+
+_STATEMENTS: Final = 64
+"""Statements whose compiled form is kept; a mapping has about one for each question."""
 
 _ENDLESS: Final = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 _TRIAL_S: Final = 0.2
@@ -156,7 +165,7 @@ def _told(error: BaseException | None) -> RecordsUnavailable:
 
 
 class ReadOnly:
-    """An SQLite database that is opened read-only for each statement."""
+    """An SQLite database that is read and never changed."""
 
     def __init__(
         self, uri: str, timeout_s: float = QUERY_TIMEOUT_S, monotonic: Callable[[], float] = time.monotonic
@@ -172,6 +181,8 @@ class ReadOnly:
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._engine = create_engine("sqlite+pysqlite://", creator=self._connect, poolclass=NullPool)
+        self._compiled = functools.lru_cache(_STATEMENTS)(self._compile)
+        self._kept: list[tuple[object, Guarded]] = []
 
     def rows(
         self,
@@ -191,9 +202,19 @@ class ReadOnly:
         Raises:
             RecordsUnavailable: Refused, too slow, or not understood by the database.
         """
-        with self._run(statement, binds, timeout_s) as result:
-            rows = result.fetchall() if limit is None else result.fetchmany(limit)
-            return [tuple(row) for row in rows]
+        try:
+            state = self._compiled(statement).construct_expanded_state(dict(binds))
+            values = [
+                state.processors[name](state.parameters[name]) if name in state.processors else state.parameters[name]
+                for name in state.positiontup or ()
+            ]
+            with self._lent() as connection:
+                connection.deadline = self._until(timeout_s)
+                # Closing it ends the statement, and with it whatever lock that has.
+                with contextlib.closing(connection.execute(state.statement, values)) as cursor:
+                    return cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        except (SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
+            raise _told(error) from None
 
     def stream(
         self, statement: Executable, binds: Mapping[str, object], timeout_s: float | None = None
@@ -266,6 +287,43 @@ class ReadOnly:
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
+        while self._kept:
+            self._kept.pop()[1].close()
+
+    def _stamp(self) -> object:
+        """What stays the same for as long as a connection may be kept; None if it must not be."""
+        return ()
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Guarded]:
+        """A connection for one statement: the one that was kept, or a new one. One that failed is not kept."""
+        # Taken before it is opened: a file that changes at that moment is opened once too often, never too seldom.
+        stamp, connection = self._stamp(), None
+        # Whoever takes it off the list has it alone, also among threads.
+        with contextlib.suppress(IndexError):
+            was, connection = self._kept.pop()
+            if was != stamp:
+                connection.close()
+                connection = None
+        connection = connection or self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if stamp is None or stamp != self._stamp() or self._kept:
+            connection.close()
+        else:
+            self._kept.append((stamp, connection))
+
+    def _compile(self, statement: Executable) -> SQLCompiler:
+        compiled = statement.compile(dialect=self._engine.dialect) if isinstance(statement, ClauseElement) else None
+        if not isinstance(compiled, SQLCompiler):
+            raise CompileError("this statement cannot be compiled")
+        return compiled
+
+    def _until(self, timeout_s: float | None) -> float:
+        return self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
 
     def _connect(self) -> Guarded:
         connection = sqlite3.connect(self._uri, uri=True, timeout=1.0, check_same_thread=False, factory=Guarded)
@@ -286,7 +344,7 @@ class ReadOnly:
     def _run(
         self, statement: Executable, binds: Mapping[str, object], timeout_s: float | None
     ) -> Iterator[CursorResult[Any]]:
-        until = self._monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        until = self._until(timeout_s)
         try:
             with self._engine.connect() as connection:
                 raw = connection.connection.driver_connection
@@ -316,6 +374,18 @@ class SqliteSource(ReadOnly, OwnDatabase):
         self._file = file
         # Path.as_uri escapes ? and #, so no part of a file name can become an option.
         super().__init__(file.absolute().as_uri() + "?mode=ro", timeout_s, monotonic)
+
+    def _stamp(self) -> object:
+        """Which file it is and when it changed; None if it has a write-ahead log, or is not there.
+
+        Two copies of a file may agree in all that SQLite itself looks at to see whether its pages are still good.
+        """
+        try:
+            found = os.stat(self._file)
+        except OSError:
+            return None
+        logged = os.path.exists(f"{self._file}-wal")
+        return None if logged else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
     def changed_ns(self) -> int:
         """When the file last changed, in nanoseconds since 1970.

@@ -1,7 +1,10 @@
 """The ways into an agency's records: read-only, bounded in time, and sound or refused."""
 
+import contextlib
 import os
+import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,61 @@ def test_a_slow_query_is_stopped_in_a_csv_drop(folder: Path) -> None:
         source.rows(text(ENDLESS), {})
 
     assert ("slow", [(2,)]) == (caught.value.cause, source.rows(text("SELECT count(*) FROM people"), {}))
+
+
+@pytest.mark.parametrize("way", ["moved into its place", "copied over it", "changed by its own program"])
+def test_records_that_were_replaced_since_the_last_look_up_are_read_anew(database: Path, way: str) -> None:
+    """What is remembered of a file must never answer for another one, however alike the two are to SQLite."""
+    source = SqliteSource(database)
+    asked = text("SELECT name FROM people WHERE id = :id")
+    before = [source.rows(asked, {"id": 1}) for _ in range(3)]
+    new = database.with_name("new.db")
+    shutil.copyfile(database, new)
+    # The file's change counter, from which SQLite would see that its pages have changed, stays as it was.
+    new.write_bytes(new.read_bytes().replace(b"Ada", b"Eve"))
+    match way:
+        case "moved into its place":
+            new.replace(database)
+        case "copied over it":
+            shutil.copyfile(new, database)
+        case _:
+            with contextlib.closing(sqlite3.connect(database)) as program, program:
+                program.execute("UPDATE people SET name = 'Eve' WHERE id = 1")
+
+    assert ([[("Ada",)]] * 3, [("Eve",)]) == (before, source.rows(asked, {"id": 1}))
+    source.close()
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_whoever_reads_never_keeps_the_agencys_own_program_from_its_file(database: Path, journal: str) -> None:
+    """Between two look-ups its program can have the file to itself, change how it is journalled, and take it away."""
+    with contextlib.closing(sqlite3.connect(database, timeout=0.0, isolation_level=None)) as program:
+        program.execute(f"PRAGMA journal_mode={journal}")
+        source = SqliteSource(database)
+        counted = [source.rows(text("SELECT count(*) FROM people"), {}, 1) for _ in range(3)]
+        program.execute("BEGIN EXCLUSIVE")
+        program.execute("DELETE FROM people WHERE id = 2")
+        program.execute("COMMIT")
+        counted.append(source.rows(text("SELECT count(*) FROM people"), {}))
+        other = "wal" if journal == "delete" else "delete"
+        (now,) = program.execute(f"PRAGMA journal_mode={other}").fetchone()
+    database.unlink()
+
+    assert ([[(2,)]] * 3 + [[(1,)]], other) == (counted, now)
+    with pytest.raises(RecordsUnavailable):
+        source.rows(text("SELECT count(*) FROM people"), {})
+
+
+def test_look_ups_from_many_threads_do_not_meet(database: Path) -> None:
+    """A connection that is kept is lent to one of them at a time."""
+    source = SqliteSource(database)
+    asked = text("SELECT name FROM people WHERE id = :id")
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda number: source.rows(asked, {"id": number % 2 + 1}), range(200)))
+
+    assert [[("Ada",)], [("Bo",)]] * 100 == found
+    source.close()
 
 
 def test_a_missing_database_is_unavailable_and_not_created(tmp_path: Path) -> None:
