@@ -30,7 +30,7 @@ WHILE_STARTING: Final = 0.1
 """Share of restarts that are not waited for."""
 
 INJECT: Final = ("strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync", "-e")
-GONE_S: Final = 5.0
+GONE_S: Final = 60.0
 """How long the kernel may take to clear away what was killed, seconds."""
 
 

@@ -44,9 +44,13 @@ from tests.world.stack import policy_files
 ROOT: Final = Path(__file__).parents[2]
 ASKING: Final = "social-care"
 ANSWERING: Final = ("housing", "police")
+ANSWERS: Final = frozenset({"RELEASED", "REPLAYED"})
 PEOPLE: Final = 60
 """Invented people, of whom each agency holds some and the children are asked about."""
-READY_S: Final = 60.0
+READY_S: Final = 180.0
+"""Longest wait for what must come, seconds; it bounds hanging and judges no speed."""
+STOP_S: Final = 60.0
+"""How long a program may take to stop, seconds, on machines far slower than meant."""
 ASK_S: Final = 6.0
 """Longest time for one question, seconds: machines that run this are busy, and slowness is not the fault here."""
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -74,10 +78,25 @@ class History:
     """What the askers wrote down, line after line, as things happened; there when they have stopped.
 
     Attributes:
+        file: Where they write it down.
         lines: Invoked, answered, failed, unknown, whether the broker was serving; see `tests.chaos.client`.
     """
 
+    file: Path
     lines: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Take what has been written down so far."""
+        whole, _, _ = self.file.read_text("utf-8").rpartition("\n")
+        self.lines = [json.loads(line) for line in whole.splitlines()]
+
+    def wait_for(self, true: Callable[["History"], bool]) -> None:
+        """Wait until what they wrote down shows something; no longer than anything may take."""
+        until = time.monotonic() + READY_S
+        self.read()
+        while not true(self) and time.monotonic() < until:
+            time.sleep(0.05)
+            self.read()
 
     def of(self, *kinds: str) -> list[Mapping[str, Any]]:
         """The lines of some kinds."""
@@ -100,8 +119,15 @@ class History:
 
     def released_between(self, since: float, until: float) -> int:
         """Answers that reached a client from one moment to another (`time.monotonic`)."""
-        times = [one["at"] for one in self.of("ok") if one["kind"] in {"RELEASED", "REPLAYED"}]
+        times = [one["at"] for one in self.of("ok") if one["kind"] in ANSWERS]
         return sum(since <= at < until for at in times)
+
+    def released_of(self, since: float, until: float) -> int:
+        """Answers that came before one moment to questions first asked after another (`time.monotonic`)."""
+        asked: dict[str, float] = {}
+        for one in self.of("invoke"):
+            asked.setdefault(one["id"], one["at"])
+        return sum(asked[one["id"]] >= since and one["at"] < until for one in self.of("ok") if one["kind"] in ANSWERS)
 
     def first_after(self, moment: float, what: str = "ok") -> float:
         """How long after a moment something happened first, seconds; infinite if it never did."""
@@ -215,9 +241,9 @@ class Stack:
         Yields:
             Their history, filled when the block ends.
         """
-        history = History()
+        file = self.home / f"history-{len(self.histories) + 1}.jsonl"
+        history = History(file)
         self.histories.append(history)
-        file = self.home / f"history-{len(self.histories)}.jsonl"
         arguments = [str(self.home), str(file), str(seed), str(at_once)]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.client", *arguments],
@@ -237,7 +263,7 @@ class Stack:
         finally:
             process.kill()
             process.wait()
-        history.lines.extend(json.loads(line) for line in file.read_text("utf-8").splitlines())
+        history.read()
 
     # -- Reading what everybody wrote down ----------------------------------------------------------------------------
 
@@ -289,7 +315,7 @@ def stack(home: Path, server: DatabaseServer | None = None) -> Iterator[Stack]:
         _furnish(home / agency, agency, federation.name, at, _held(agency, people), _database(placed.get(agency)))
     known = _known(people)
     (home / "known.json").write_text(json.dumps([[one.row, one.expected] for one in known]), "utf-8")
-    with Processes(home, _clean()) as processes:
+    with Processes(home, _clean(), grace_s=STOP_S) as processes:
         files = {
             name: home / name / ("broker.db" if name == "broker" else "node.db") for name in ("broker", *ANSWERING)
         }
