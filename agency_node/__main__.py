@@ -601,7 +601,8 @@ async def desk(
     with home(settings) as at:
         now_s = int(time.time())
         secret = keys.read_secret(settings.pseudonym_secret)
-        member = sign_in.check(staff_token.strip(), settings.staff.identity_provider(), secret, now_s)
+        provider = settings.staff.identity_provider()
+        member = sign_in.check(staff_token.strip(), provider, secret, now_s)
         directory = at.directory.current()
         asking_key = keys.read_ed25519(settings.asking_key)
         caller_token = sign_in.caller_token(
@@ -680,6 +681,7 @@ async def desk(
                 new_id=new_id,
                 asked=lambda prepared: note(Kind.ASKED_BY_US, _asked(prepared)),
                 shown=lambda outcome: note(Kind.ANSWER_SHOWN, _shown(outcome)),
+                supervisor=lambda name: sign_in.supervisor(member, name, provider, secret, now_s),
             )
             yield Desk(
                 asker=asker,

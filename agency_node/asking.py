@@ -164,6 +164,7 @@ class Inquiry:
         gateways: Agency -> gateway claimed, where the catalogue's default is not wanted.
         urgency: routine, same_day or immediate.
         assertions: What the practitioner asserts.
+        supervisor: In an emergency, the sign-in name of the supervisor who was told; only a pseudonym of it leaves.
     """
 
     question: str
@@ -174,6 +175,7 @@ class Inquiry:
     gateways: Mapping[str, str] | None = None
     urgency: str = "routine"
     assertions: statement.Assertions = field(default_factory=statement.Assertions)
+    supervisor: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,8 @@ class Asker:
         new_id: Makes UUIDs version 7.
         asked: Makes durable, in this agency's own ledger, that a question is about to leave.
         shown: Makes durable that an answer is about to be shown.
+        supervisor: Turns a supervisor's sign-in name into the pseudonym that leaves; raises a Problem when the asker's
+            own sign-in is too old for an emergency.
     """
 
     agency: str
@@ -328,6 +332,7 @@ class Asker:
     new_id: Callable[[], str]
     asked: "Callable[[Prepared], None]"
     shown: Callable[[Outcome], None]
+    supervisor: Callable[[str], str] = lambda name: ""
     random: Callable[[int], bytes] = os.urandom
 
 
@@ -457,6 +462,9 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
         raise UnknownQuestion
     if inquiry.purpose not in asker.catalogue.purposes:
         raise UnknownPurpose(asker.catalogue.purposes)
+    assertions = inquiry.assertions
+    if assertions.break_glass:
+        assertions = replace(assertions, supervisor_token=asker.supervisor(inquiry.supervisor))
     targets = _targets(asker, inquiry, question)
     if question.composition == ANY and len(targets) < FEWEST_COMPOSED:
         raise TooFewAgencies
@@ -488,7 +496,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
     part = statement.BrokerPart(
         targets=targets,
         subjects=subjects,
-        assertions=inquiry.assertions,
+        assertions=assertions,
         agreements=tuple(statement.AgreementRef(one.agreement.record_id, ref) for ref, one in sorted(held.items())),
         case_token=_case_token(asker, inquiry.case_reference),
         subject_tags={subject.ref: one.tags for subject, one in zip(subjects, people, strict=True)},

@@ -260,6 +260,26 @@ def demand_fresh(staff: Staff, provider: IdentityProvider, now_s: int) -> None:
         )
 
 
+def supervisor(staff: Staff, name: str, provider: IdentityProvider, secret: bytes, now_s: int) -> str:
+    """The pseudonym of the supervisor who was told of an emergency.
+
+    Args:
+        staff: Who asks.
+        name: The supervisor's name at the identity provider; empty when nobody was named.
+        provider: The identity provider.
+        secret: The agency's own, as for `pseudonym`.
+        now_s: The time, seconds since 1970.
+
+    Returns:
+        64 hexadecimal digits, or "" for nobody; the rules refuse that, and the asker as their own supervisor.
+
+    Raises:
+        StaffTokenRefused: The asker's sign-in is too old for an emergency.
+    """
+    demand_fresh(staff, provider, now_s)
+    return pseudonym(secret, provider.issuer, name.strip()) if name.strip() else ""
+
+
 def caller_token(
     staff: Staff,
     *,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from accord import canonical, catalogue
+from accord import canonical, catalogue, working_days
 from accord.bundle import Bundle
 from accord.catalogue import Catalogue
 from accord.statement import BrokerPart, Core, Target
@@ -29,6 +29,8 @@ ENTRYPOINT: Final = "accord.query.decision"
 DATA: Final = "accord/data/data.json"
 INPUT_INVALID: Final = "INPUT_INVALID"
 SECOND_NS: Final = 1_000_000_000
+REVIEW: Final = {"kind": "review_by", "value": "end_of_next_working_day"}
+"""What the rules say of an emergency: they know no calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Rules:
         agencies: Agency -> its row in the bundle.
         isa: Sharing agreement -> its row.
         reasons: Denial code -> reason, cure, contact.
+        days_off: Bank holidays, each as 2026-12-25.
         input_schema: Validates an input document.
         decision_schema: Validates a decision document.
         engine: Evaluates this revision.
@@ -53,6 +56,7 @@ class Rules:
     agencies: Mapping[str, Mapping[str, Any]]
     isa: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, Mapping[str, str]]
+    days_off: frozenset[str]
     input_schema: jsonschema_rs.Draft202012Validator
     decision_schema: jsonschema_rs.Draft202012Validator
     engine: Engine
@@ -78,6 +82,8 @@ def load(bundle: Bundle, engine: Callable[[Bundle], Engine]) -> Rules:
             agencies=data["agencies"],
             isa=data["isa"],
             reasons=data["reasons"],
+            # A bundle from before there were emergencies has none, and needs none.
+            days_off=frozenset(data.get("bank_holidays", ())),
             input_schema=jsonschema_rs.Draft202012Validator(json.loads(bundle.files["schemas/input.json"])),
             decision_schema=jsonschema_rs.Draft202012Validator(json.loads(bundle.files["schemas/decision.json"])),
             engine=engine(bundle),
@@ -210,7 +216,7 @@ def build_input(*, core: Core, broker_part: BrokerPart, user: User, facts: Facts
                 "phishing_resistant": user.phishing_resistant,
                 # A sign-in dated after the question is as good as none: the schema refuses a negative age.
                 "auth_age_s": at_ns // SECOND_NS - user.auth_time_s,
-                "supervisor_token": None,
+                "supervisor_token": asserted.supervisor_token or None,
             },
             "subjects": [
                 {
@@ -231,7 +237,11 @@ def build_input(*, core: Core, broker_part: BrokerPart, user: User, facts: Facts
                 "review_at_ns": asserted.told_review_at_ns,
             },
             "escalation": None,
-            "break_glass": {"claimed": False, "ground": "none", "supervisor_notified": False},
+            "break_glass": {
+                "claimed": asserted.break_glass,
+                "ground": asserted.break_glass_ground,
+                "supervisor_notified": bool(asserted.supervisor_token),
+            },
             "state": {
                 "user_subjects_today": facts.user_subjects_today,
                 "subject_askings_30d": facts.subject_askings_30d,
@@ -339,7 +349,8 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
         PolicyError: The rules or the engine failed, or what came out is no decision.
     """
     gateways = {target.agency: target.gateway for target in targets}
-    if not rules.input_schema.is_valid(json.loads(document)):
+    value = json.loads(document)
+    if not rules.input_schema.is_valid(value):
         return _invalid(rules, gateways, document, decision_id)
     evaluation = await rules.engine.decide(ENTRYPOINT, document)
     if evaluation.revision != rules.revision:
@@ -350,7 +361,10 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
     if set(by_target) != set(gateways):
         raise PolicyError("the rules decided for other agencies than were addressed")
     return Decision(
-        by_target={agency: _word(rules, gateways[agency], by_target[agency]) for agency in sorted(by_target)},
+        by_target={
+            agency: _word(rules, gateways[agency], by_target[agency], value["request"]["at"])
+            for agency in sorted(by_target)
+        },
         decision_id=decision_id,
         revision=rules.revision,
         catalogue=rules.catalogue.digest,
@@ -362,7 +376,7 @@ async def decide(rules: Rules, document: bytes, targets: Sequence[Target], decis
     )
 
 
-def _word(rules: Rules, gateway: str, row: Mapping[str, Any]) -> TargetDecision:
+def _word(rules: Rules, gateway: str, row: Mapping[str, Any], at_ns: int) -> TargetDecision:
     # The schema has already demanded that an allowed agency has a grant and no denial.
     return TargetDecision(
         allow=row["allow"],
@@ -372,9 +386,17 @@ def _word(rules: Rules, gateway: str, row: Mapping[str, Any]) -> TargetDecision:
         denials=tuple(explain(rules, denial["code"], denial["ref"]) for denial in row["denials"]),
         agreement_mode=row["agreement"]["mode"],
         agreements_used=tuple(row["agreement"]["used"]),
-        obligations={item["kind"]: str(item["value"]) for item in row["obligations"]},
+        obligations={
+            item["kind"]: _by_then(rules, at_ns) if item == REVIEW else str(item["value"])
+            for item in row["obligations"]
+        },
         answer_form=row["answer_form"],
     )
+
+
+def _by_then(rules: Rules, at_ns: int) -> str:
+    """The instant that the rules leave to a calendar, as people and the ledger read it."""
+    return canonical.rfc3339(working_days.end_of_next_working_day_ns(at_ns, rules.days_off))
 
 
 def explain(rules: Rules, code: str, ref: str = "") -> Denial:

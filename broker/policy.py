@@ -33,6 +33,7 @@ PROFILES: Final = ("demo", "production")
 """demo works with law that no lawyer has checked yet; production refuses it."""
 
 DATA: Final = "accord/data/data.json"
+CALENDAR: Final = "data/calendar/england.json"
 MODELS: Final = "data/models/models.json"
 SHIPPED_SCHEMAS: Final = ("schemas/input.json", "schemas/decision.json")
 
@@ -279,6 +280,7 @@ def read_rows(policies: Path) -> dict[str, Rows]:
             **{name: _one_file(policies, f"data/limits/{name}.json", "codes") for name in _FURTHER_CODES},
         },
         "models": _one_file(policies, MODELS, "models"),
+        "calendar": {"england": _one_file(policies, CALENDAR, "calendar")},
         "reasons": _reasons(policies),
     }
 
@@ -332,6 +334,8 @@ def _check_together(rows: Mapping[str, Rows]) -> None:
                 raise PolicyMistake(file, "gateways", f"{gateway} does not list this purpose; change both or neither")
         if row["min_tier"] > row["max_tier"]:
             raise PolicyMistake(file, "min_tier", "the lowest level is above the highest")
+    for day in rows["calendar"]["england"]["days"]:
+        _ns(CALENDAR, f"days.{day}", f"{day}T00:00:00Z")
     for id_, row in rows["models"].items():
         _known(MODELS, f"{id_}.questions", row["questions"], rows["questions"], "data/questions")
         _dates(MODELS, row)
@@ -422,6 +426,7 @@ def _compiled(rows: Mapping[str, Rows], profile: str) -> dict[str, Any]:
             "sch1_conditions": rows["limits"]["sch1_conditions"],
             **{name: rows["limits"][name] for name in _FURTHER_CODES},
         },
+        "bank_holidays": sorted(rows["calendar"]["england"]["days"]),
         "models": {id_: _dated(MODELS, row) for id_, row in rows["models"].items()},
         "reasons": rows["reasons"],
     }

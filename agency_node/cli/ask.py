@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from agency_node.settings import NodeSettings
 
 
+REVIEWED = (
+    "This was an emergency question. It is marked as one, the agencies asked can see that, and somebody outside your"
+    " line looks at it by the end of the next working day."
+)
+
+
 @app.command()
 def ask(
     home: HomeOption,
@@ -45,6 +51,11 @@ def ask(
     public_task: Annotated[
         bool, typer.Option(help="This is needed for a task of a public authority; a charity may answer only that.")
     ] = False,
+    emergency: Annotated[
+        str,
+        typer.Option(help="With --purpose emergency: risk_to_life, serious_harm_now or missing_child_high_risk."),
+    ] = "",
+    supervisor: Annotated[str, typer.Option(help="In an emergency: sign-in name of the supervisor you told.")] = "",
     save: Annotated[
         Path | None, typer.Option(help="Also keep the answer, with its proof, in this new file, as JSON.")
     ] = None,
@@ -84,6 +95,8 @@ def ask(
             "need_tier": need_tier,
             "significant_harm": significant_harm,
             "public_task": public_task,
+            "emergency": emergency,
+            "supervisor": supervisor,
         }
     inquiry, names = people.inquiry(value)
     told, token = load(home), read_token(token_file)
@@ -95,6 +108,8 @@ def ask(
         show(found)
     else:
         out.print(as_screen(outcome, names, plain=plain or out.no_color or not out.is_terminal))
+        if inquiry.assertions.break_glass:
+            out.print(REVIEWED)
     raise Exit(exit_code(outcome))
 
 

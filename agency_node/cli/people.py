@@ -34,8 +34,11 @@ INQUIRY: Final = frozenset(
         "public_task",
         "told",
         "told_reason",
+        "emergency",
+        "supervisor",
     }
 )
+EMERGENCIES: Final = ("risk_to_life", "serious_harm_now", "missing_child_high_risk")
 
 
 class BadInput(Problem):
@@ -161,9 +164,22 @@ def inquiry(value: Mapping[str, Any]) -> tuple[Inquiry, tuple[str, ...]]:
             gateways=gateways,
             urgency=_word(value, "urgency", "routine", ("routine", "same_day", "immediate")),
             assertions=_assertions(value),
+            supervisor=_supervisor(value),
         ),
         names,
     )
+
+
+def _supervisor(value: Mapping[str, Any]) -> str:
+    """Who was told of an emergency."""
+    emergency = value.get("purpose") == "emergency"
+    if emergency != bool(value.get("emergency")):
+        cure = f"say what the emergency is, one of {', '.join(EMERGENCIES)}; only the purpose emergency has one"
+        raise BadInput("emergency", cure)
+    name = value.get("supervisor", "")
+    if not isinstance(name, str) or len(name) > 256 or emergency != bool(name.strip()):
+        raise BadInput("supervisor", "in an emergency, and only then, give the sign-in name of the supervisor you told")
+    return name
 
 
 def _assertions(value: Mapping[str, Any]) -> Assertions:
@@ -173,17 +189,23 @@ def _assertions(value: Mapping[str, Any]) -> Assertions:
     for name in ("significant_harm", "public_task"):
         if not isinstance(value.get(name, False), bool):
             raise BadInput(name, "say true or false")
+    # Whoever claims an emergency states significant harm with it, and that a child has to be made safe.
+    emergency = _word(value, "emergency", "none", ("none", *EMERGENCIES)) if value.get("emergency") else "none"
+    necessity, proportion = ("decide_support", "least_needed")
+    if emergency != "none":
+        necessity, proportion = ("make_safe", "risk_outweighs")
     return Assertions(
         need_tier=tier,
-        necessity_code=_word(value, "necessity", "decide_support"),
+        necessity_code=_word(value, "necessity", necessity),
         views_sought=_word(value, "views_sought", "yes", ("yes", "no", "not_safe", "not_practicable")),
-        proportionality_code=_word(value, "proportionality", "least_needed"),
-        significant_harm_asserted=value.get("significant_harm", False),
+        proportionality_code=_word(value, "proportionality", proportion),
+        significant_harm_asserted=value.get("significant_harm", False) or emergency != "none",
         public_task_stated=value.get("public_task", False),
-        told_state=_word(value, "told", "told", ("told", "not_told", "n_a")),
+        told_state=_word(value, "told", "told" if emergency == "none" else "n_a", ("told", "not_told", "n_a")),
         told_reason=_word(
             value, "told_reason", "none", ("none", "would_increase_risk", "would_prejudice_crime", "impracticable")
         ),
+        break_glass_ground=emergency,
     )
 
 

@@ -481,6 +481,8 @@ def _assertions(value: dict[str, Json]) -> Assertions:
     if not isinstance(claim, dict):
         raise NotCanonical("break_glass is not an object")
     canonical.closed(claim, ["ground", "supervisor"])
+    if "break_glass" in value and claim == {"ground": "none", "supervisor": ""}:
+        raise NotCanonical("an emergency that claims nothing is left out")
     return Assertions(
         need_tier=None if value["need_tier"] is None else canonical.integer(value, "need_tier", 1, 4),
         necessity_code=canonical.text(value, "necessity_code", "[a-z0-9_]{0,64}"),

@@ -16,6 +16,7 @@ All stories share one running federation, so people have different names in each
 
 import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -29,11 +30,12 @@ import yaml
 
 from accord import answer as answers
 from accord import sealing
-from accord.canonical import decode_object, sha256
+from accord.canonical import decode_object, from_rfc3339, rfc3339, sha256
 from accord.identity import Description, describe, from_bytes
 from accord.reasons import Problem
 from accord.slot import parse_content
 from accord.v1 import broker_pb2
+from accord.working_days import end_of_next_working_day_ns
 from agency_node import asking
 from agency_node.cli import people as typed
 from deploy.demo import county
@@ -42,6 +44,9 @@ from tests.world.database_servers import DatabaseServer
 from tests.world.state_servers import on_server
 
 HERE: Final = Path(__file__).parent
+BANK_HOLIDAYS: Final = frozenset(
+    json.loads((Path(__file__).parents[2] / "policies/data/calendar/england.json").read_text())["days"]
+)
 AGENCIES: Final = ("housing", "police", "social-care")
 DAYS_STALE: Final = 3
 
@@ -279,10 +284,21 @@ def _line(record: Mapping[str, Any]) -> str:
     if record["kind"] in {"ANSWERED", "NOT_REACHED"} and "agency" in record:
         words.append(record["agency"])
     words += [record[name] for name in ("cause", "reason") if name in record]
+    words += ["emergency"] if record.get("purpose") == "emergency" else []
+    words += sorted({_marked(target["obligations"], record["at"]) for target in record.get("targets", [])} - {""})
     if record["kind"] != "RELEASED":
         words += sorted({code for row in record.get("rows", []) for code in row["denials"]})
     words += sorted(record.get("codes", []))
     return " ".join(words)
+
+
+def _marked(obligations: Mapping[str, str], at: str) -> str:
+    """What a decision says of an emergency, its date compared with the calendar."""
+    if "mark_break_glass" not in obligations:
+        return ""
+    due = end_of_next_working_day_ns(from_rfc3339(at), BANK_HOLIDAYS)
+    on_time = "reviewed by the next working day" if obligations["review_by"] == rfc3339(due) else "reviewed some day"
+    return f"{obligations['mark_break_glass']} {on_time}, holder of {obligations['notify_holder']} told"
 
 
 def _saw(world: worlds.World, people: Mapping[str, Mapping[str, Any]], before: Mapping[str, int]) -> dict[str, Any]:
