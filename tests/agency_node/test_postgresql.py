@@ -396,7 +396,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_forever(place: Place) -> N
     with pytest.raises(StateUnusable, match="cannot be reached"), reading(store) as connection:
         connection.execute(text("SELECT pg_sleep(20)"))
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     assert 0 == size(store)
     store.dispose()
 
@@ -404,7 +404,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_forever(place: Place) -> N
 # ---- restart --------------------------------------------------------------------------------------------------------
 
 
-def _until(true: Callable[[], bool], patience_s: float = 20.0) -> None:
+def _until(true: Callable[[], bool], patience_s: float = 120.0) -> None:
     deadline = time.monotonic() + patience_s
     while not true():
         if time.monotonic() > deadline:
