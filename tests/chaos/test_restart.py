@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from broker import witnesses
 from broker.keys import read_ed25519
 from broker.sequencer import Batch, Writer, record
 from broker.store import open_store
@@ -22,10 +23,12 @@ def test_a_rolling_restart_loses_nothing(world: Stack) -> None:
     """T-OPS-4: each program is asked to stop and started again under load; old receipts still hold."""
     before = len(world.histories)
     with world.asking(seed=SEED) as history:
-        codes = []
+        codes, stops_s = [], []
         for name in ("steward", *ANSWERING, "broker"):
             time.sleep(0.7)
+            began = time.monotonic()
             codes += world.stop(name)
+            stops_s.append(time.monotonic() - began)
             world.start(name)
         world.settle()
         time.sleep(1.0)
@@ -35,6 +38,7 @@ def test_a_rolling_restart_loses_nothing(world: Stack) -> None:
     print(
         f"T-OPS-4 lost={found.unlogged} receipts_ok={100 if not (found.unlogged or report.findings) else 0}% "
         f"released={history.released} outcome_unknown={lost} restarts={len(codes)} wrong_no={history.wrong('NO')} "
+        f"stop_s_max={max(stops_s):.1f} "
         f"runs_before={before} seed={SEED}"
     )
 
@@ -56,13 +60,16 @@ def test_a_broker_with_a_long_ledger_is_soon_back(world: Stack) -> None:
         time.sleep(1.0)
     world.halt()
     found = world.reconciled()
+    report = world.checked()
     print(
         f"T-OPS-4 restart_s={longer:.1f} entries={len(world.broker_entries())} beside {shorter:.1f} before; "
-        f"grown_in_s={grown_s:.0f} unexplained={len(found.found)} released={history.released}"
+        f"grown_in_s={grown_s:.0f} "
+        f"unexplained={len(found.found)} released={history.released}"
     )
 
-    assert longer <= max(SERVING_S, 2 * shorter)
-    assert [] == found.found
+    # How long it waits for its witnesses is luck, and has a bound.
+    assert longer - witnesses.SECONDS <= max(SERVING_S, 2 * shorter)
+    assert ([], (), 0) == (found.found, report.findings, report.open_questions)
     assert history.released > 0
 
 
