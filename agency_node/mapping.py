@@ -35,10 +35,9 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from accord.identity import FORMER_LIMIT, BadDescription, Description, describe
-from agency_node.adapters import RecordsUnavailable, Row, selects
+from agency_node.adapters import RecordsUnavailable, Row, older, selects
 from agency_node.adapters.csv_drop import CsvReader
 from agency_node.adapters.csv_list import ListReader
-from agency_node.adapters.older import certainly_older
 from agency_node.adapters.server import DENIED
 from agency_node.adapters.servers import open_server
 from agency_node.adapters.sqlite import LONG_S, QUERY_TIMEOUT_S, SqliteSource
@@ -282,10 +281,16 @@ class Records:
         """
         if "changed_at" not in self._columns:
             return self.people()
-        at, within = self._columns.index("changed_at"), self._within()
+        at, binds = self._columns.index("changed_at"), older.bound(watermark)
         # The database leaves out what is certainly older; of the rest, the one form of all times decides.
-        perhaps = select(within).where(~certainly_older(within.c.changed_at, watermark, self._mapping.dialect))
-        return self._read(perhaps, lambda row: not row[at] or row[at] >= watermark)
+        people = self._people if binds is None else self._changed
+        return self._read(people, lambda row: not row[at] or row[at] >= watermark, binds or {})
+
+    @functools.cached_property
+    def _changed(self) -> Select[Any]:
+        """The people query for those who may have changed; put together once."""
+        within = self._within()
+        return select(within).where(older.changed_since(within.c.changed_at, self._mapping.dialect))
 
     @functools.cached_property
     def _one(self) -> Select[Any]:
@@ -297,10 +302,12 @@ class Records:
         """The people query, to be narrowed."""
         return self._people.columns(*(column(name) for name in self._columns)).subquery("accord_people")
 
-    def _read(self, people: Executable, wanted: Callable[[Sequence[str]], bool]) -> Iterator[PersonRow]:
+    def _read(
+        self, people: Executable, wanted: Callable[[Sequence[str]], bool], binds: Mapping[str, object] | None = None
+    ) -> Iterator[PersonRow]:
         packed = [
             zlib.compress(json.dumps([row for row in map(self._plain, portion) if wanted(row)]).encode(), 1)
-            for portion in self._source.stream(people, {}, LONG_S)
+            for portion in self._source.stream(people, binds or {}, LONG_S)
         ]
         seen: set[str] = set()
         for portion in packed:

@@ -18,8 +18,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from agency_node.adapters import RecordsUnavailable
-from agency_node.adapters.older import certainly_older
+from agency_node.adapters import RecordsUnavailable, older
 from agency_node.adapters.server import ServerSource
 from agency_node.adapters.servers import open_server
 from agency_node.mapping import Records, open_records
@@ -243,7 +242,7 @@ def test_only_changed_people_are_read(kind: str, records: Callable[..., Records]
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_server_leaves_out_only_what_is_certainly_older(kind: str, source: Callable[..., ServerSource]) -> None:
     """T-LNK-5: of every type and every way of writing a time; what cannot be told is read and looked at here."""
-    older = [
+    before = [
         "2026-06-30",
         "2026-07-01 09:59:59",
         "2026-06-30T23:59:59Z",
@@ -253,7 +252,7 @@ def test_a_server_leaves_out_only_what_is_certainly_older(kind: str, source: Cal
     newer = ["2026-07-01T10:00:00", "2026-07-01 10:00:00.9", "2027-01-01T00:00:00.123456Z", "2999-12-31"]
     doubtful = ["", "soon", "30/06/2026", "2026-06-31", "2026-02-30", "2026-06-30 24:00", "2026-06-30 10:00 +01:00"]
     doubtful += ["2026-06-30T10:00:00+01:00", "0000-00-00", "0999-01-01", "2026-06-30" + " " * 30 + "x", "1780000000"]
-    texts = [sqlalchemy.literal(one, sqlalchemy.String) for one in (*older, *newer, *doubtful)]
+    texts = [sqlalchemy.literal(one, sqlalchemy.String) for one in (*before, *newer, *doubtful)]
     moments = [sqlalchemy.cast(one, sqlalchemy.DateTime) for one in texts[:9]]
     days = [sqlalchemy.cast(one, sqlalchemy.Date) for one in texts[:9]]
     others: list[sqlalchemy.ColumnElement[Any]] = [sqlalchemy.literal(1_780_000_000), sqlalchemy.null()]
@@ -263,8 +262,9 @@ def test_a_server_leaves_out_only_what_is_certainly_older(kind: str, source: Cal
         every = sqlalchemy.union_all(
             *(sqlalchemy.select(sqlalchemy.literal(at).label("at"), one.label("v")) for at, one in enumerate(values))
         ).subquery()
-        clause = certainly_older(every.c.v, "2026-07-01T10:00:00Z", server.dialect)
-        portions = server.stream(sqlalchemy.select(every.c.at).where(clause), {})
+        clause = older.certainly_older(every.c.v, server.dialect)
+        binds = older.bound("2026-07-01T10:00:00Z") or {}
+        portions = server.stream(sqlalchemy.select(every.c.at).where(clause), binds)
         return [int(str(at)) for portion in portions for (at,) in portion]
 
     assert [0, 1, 2, 3, 4] == sorted(left_out(texts))
