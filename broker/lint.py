@@ -108,10 +108,13 @@ def lint(files: Mapping[str, bytes]) -> tuple[Fault, ...]:
             else:
                 read.append(one)
     packages: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    arguments: dict[tuple[tuple[str, ...], str], int] = {}
     for one in read:
         packages[one.package] |= set(one.rules)
+        for name, definitions in one.rules.items():
+            arguments[one.package, name] = max(map(_arguments, definitions))
     tables = data_of(files).get("accord", {}).get("data", {})
-    known = _Known(json.loads(files["schemas/input.json"]), tables, packages)
+    known = _Known(json.loads(files["schemas/input.json"]), tables, packages, arguments)
     for one in read:
         faults += _of_file(one)
         for name, definitions in one.rules.items():
@@ -219,6 +222,7 @@ def _of_rule(one: _Rules, name: str, rule: Node, known: "_Known") -> Iterator[Fa
             "A ground is false unless something was found: write 'default ... := false', and what must hold after if.",
         )
     yield from _forms(one, rule)
+    yield from _calls(one, rule, known)
     bound = set(_bound(one, rule))
     own = known.packages[one.package]
     for kind, node, called in _outermost(rule):
@@ -239,6 +243,25 @@ def _of_rule(one: _Rules, name: str, rule: Node, known: "_Known") -> Iterator[Fa
                 f"Nothing here is called '{base}'.",
                 "Name a rule of this package, or a variable of this rule.",
             )
+
+
+def _calls(one: _Rules, rule: Node, known: "_Known") -> Iterator[Fault]:
+    """Calls with another number of arguments than the rule takes, at which an engine gives up in the middle."""
+    for kind, node in _nodes(rule):
+        if kind != "Call":
+            continue
+        base, steps = _steps(node["fcn"])
+        whole = tuple(step or "" for step in steps)
+        called = (whole[:-1], whole[-1]) if base == "data" and whole else (one.package, base)
+        wanted = known.arguments.get(called)
+        if wanted is not None and wanted != len(node["params"]):
+            told = f"'{called[1]}' takes {wanted} and is given {len(node['params'])}."
+            yield _fault(one, node, "ARGUMENTS", told, "Give it what its definition names, in that order.")
+
+
+def _arguments(rule: Node) -> int:
+    ((kind, body),) = rule.items()
+    return len(body.get("args", ()) if kind == "Default" else next(iter(body["head"].values())).get("args", ()))
 
 
 def _off_list(one: _Rules, node: Node, name: str) -> Fault:
@@ -305,11 +328,13 @@ class _Known:
         schema: JSON Schema of the decision's input.
         tables: What stands below `data.accord.data`.
         packages: Package -> names of its rules.
+        arguments: Package and name of a rule -> how many arguments it takes.
     """
 
     schema: Mapping[str, Any]
     tables: Mapping[str, Any]
     packages: Mapping[tuple[str, ...], set[str]]
+    arguments: Mapping[tuple[tuple[str, ...], str], int]
 
     def missing(self, base: str, steps: Sequence[str | None]) -> str:
         """The reference as far as it leads nowhere; "" when it leads somewhere."""

@@ -53,6 +53,7 @@ SOUND: Final = (
     "held := object.get(input.told, `state`, ``)",
     "held[reason] := 1 if some reason in input.people",
     "held if data.accord.overlay.permit",
+    "held if given(1, 2)\n\n# METADATA\n# title: Given\ndefault given(_, _) := false\n\ngiven(1, 2) := true",
     "held := 1 if input.purpose == `help` else := 2",
 )
 
@@ -71,6 +72,9 @@ FAULTY: Final = {
     "held if input.people[0].age > 1.5": ("FRACTION", 4, 31),
     "held if input.people[_].age > 2e-1": ("FRACTION", 4, 31),
     "held if time.now_ns() > 1": ("FUNCTION", 4, 9),
+    "held if data.accord.at(1)": ("ARGUMENTS", 4, 9),
+    "held if given(1, 2)\n\n# METADATA\n# title: Given\ngiven(1) := true": ("ARGUMENTS", 4, 9),
+    "held if data.accord.grounds.given()\n\n# METADATA\n# title: Given\ngiven(1) := true": ("ARGUMENTS", 4, 9),
     "held if http.send({}).status_code == 200": ("FUNCTION", 4, 9),
     "held if regex.match(`^a`, input.purpose)": ("FUNCTION", 4, 9),
     "held := sprintf(`%v`, [input.purpose])": ("FUNCTION", 4, 9),
