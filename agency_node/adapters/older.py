@@ -146,13 +146,14 @@ def _not_long_ago(changed_at: ColumnElement[Any]) -> ColumnElement[bool]:
     would take it for one (https://www.sqlite.org/datatype3.html#type_conversions_prior_to_comparison).
     """
     first, second = _LONG_AGO
+    # Where there is no index, a row that is older costs one comparison for each.
     return or_(
-        changed_at.is_(None),
-        changed_at < 0,
-        and_(changed_at >= _SECONDS, changed_at < ""),
-        and_(changed_at >= "", changed_at < f"{first}00-"),
-        and_(changed_at >= f"{first}:", changed_at < f"{second}/~"),
         changed_at >= _FROM,
+        and_(changed_at < f"{second}/~", changed_at >= f"{first}:"),
+        and_(changed_at < f"{first}00-", changed_at >= ""),
+        and_(changed_at < "", changed_at >= _SECONDS),
+        changed_at < 0,
+        changed_at.is_(None),
     )
 
 

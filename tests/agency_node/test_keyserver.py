@@ -157,6 +157,17 @@ def test_two_roots_of_one_size_are_a_fork(heads: Heads) -> None:
     assert {"police": 7, "housing": 8} == heads.newest()
 
 
+def test_a_head_brought_again_is_compared_once_and_a_fork_is_found_all_the_same(
+    heads: Heads, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T-AUD-6: every call of an index brings the same head; whoever brings another one is compared with it."""
+    calls = [("police", note(3))] * 3 + [("housing", note(3, b"\1" * 32))] * 2 + [("police", note(3))]
+    alarms = served(*calls, heads=heads)
+
+    assert [("housing", "police")] * 2 == [(one.agency, other.agency) for one, other in alarms]
+    assert 2 == capsys.readouterr().err.lower().count("heads_differ")
+
+
 def test_evidence_of_a_fork_is_kept_for_ever(place: Place) -> None:
     """T-AUD-6: old heads are dropped, contradictory ones are not, and a restart forgets nothing."""
     state = place.open()

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, func, select, text
 
 from accord.canonical import sha256
-from agency_node.store import StateUnusable, database, open_store, reading, writing
+from agency_node.store import StateUnusable, counting, database, open_store, reading, writing
 from agency_node.store.agreements import (
     AgreementExists,
     Binding,
@@ -102,6 +102,18 @@ def test_every_connection_syncs_every_commit(store: Engine) -> None:
             )
 
     assert ((2, "wal"), (2, "wal")) == (one, other)
+
+
+def test_only_counts_do_not_wait_for_the_disk(store: Engine) -> None:
+    """T-AUD-2: on one connection, whatever it was used for before; SQLite says 1 for NORMAL and 2 for FULL."""
+    sqlite = store.dialect.name == "sqlite"
+    ask = text("PRAGMA synchronous" if sqlite else "SHOW synchronous_commit")
+    said = []
+    for kind in (counting, writing, counting, writing):
+        with kind(store) as connection:
+            said.append(connection.execute(ask).scalar_one())
+
+    assert ([1, 2] if sqlite else ["off", "on"]) * 2 == said
 
 
 def test_a_failed_transaction_leaves_nothing(store: Engine) -> None:
