@@ -39,7 +39,7 @@ from accord.canonical import b64url, sha256, unb64url
 from accord.reasons import REASONS, Problem
 from accord.signing import SIGNATURE_BYTES
 from accord.v1 import audit_pb2, node_pb2
-from broker.sequencer import Batch, Entry, Head, Record, Sequencer, record
+from broker.sequencer import MEMO_MOST, Batch, Entry, Head, Record, Sequencer, record
 from broker.stages import (
     ANSWERED,
     REFUSED,
@@ -507,6 +507,7 @@ class LedgerReading:
         self._store = store
         self._federation = federation
         self._tiles = tree.TileCache()
+        self._memo: merkle.Memo = {}
         self._proofs: dict[int, tuple[bytes, ...]] = {}
         self._proofs_for = -1
 
@@ -553,7 +554,7 @@ class LedgerReading:
             ValueError: The sizes are out of order, or larger than what was published.
         """
         self._check_published(new)
-        return merkle.consistency_proof(old, new, self._tiles.at(new, self._tile))
+        return merkle.consistency_proof(old, new, self._tiles.at(new, self._tile), self._remembered())
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Proof that an entry is in the tree of `size` (RFC 9162 section 2.1.3).
@@ -562,7 +563,7 @@ class LedgerReading:
             ValueError: There is no such entry in it, or it is larger than what was published.
         """
         self._check_published(size)
-        return merkle.inclusion_proof(index, size, self._tiles.at(size, self._tile))
+        return merkle.inclusion_proof(index, size, self._tiles.at(size, self._tile), self._remembered())
 
     def entries(self, start: int, limit: int) -> list[audit_pb2.Entry]:
         """Published entries from `start` on, at most `limit`."""
@@ -594,6 +595,12 @@ class LedgerReading:
             return True
         with self._store.reading() as connection:
             return merkle.tree_root(size, self._tiles.at(max(size, 1), tree.reader(connection))) != root
+
+    def _remembered(self) -> merkle.Memo:
+        # Of whole subtrees under a head that was published: they never change.
+        if len(self._memo) > MEMO_MOST:
+            self._memo.clear()
+        return self._memo
 
     def _tile(self, level: int, idx: int) -> bytes:
         # Mostly the tiles are at hand, and no connection is needed at all.

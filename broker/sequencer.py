@@ -13,7 +13,8 @@
   LedgerUnavailable, nothing of it is kept, and the state in memory is read anew before the next group (T-AUD-1).
 * One thread of its own does all this, so the event loop never waits for the disk. `Writer` is the same without the
   thread, for trials that must replay (T-OPS-5).
-* The tree's hashes in memory for one group (`memo`) are dropped with it: kept longer, they could outlive a rollback.
+* The tree's hashes in memory (`memo`) are of whole subtrees, which never change once they are durable. After a failure
+  they are dropped with everything else: they could be of what was rolled back.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ QUEUE_BATCHES: Final = 1_024
 
 GROUP_BATCHES: Final = 128
 """Most batches in one transaction, so that no batch waits long for those behind it."""
+
+MEMO_MOST: Final = 8_192
+"""Most hashes kept, about a mebibyte; then all are forgotten, and found again as they are needed."""
 
 Guard = Callable[[Connection], None]
 """Reads, and raises a Problem to drop its batch. It must not write."""
@@ -213,6 +217,7 @@ class Writer:
         self._private = private
         self._random = random
         self._tiles = tree.TileCache()
+        self._memo: merkle.Memo = {}
         self._unsaved: Head | None = None
         self._head = Head(0, EMPTY_ROOT, "")
         self._sound = False
@@ -253,7 +258,7 @@ class Writer:
             raise
         except Exception as error:
             # Whatever went wrong, a full disk or a mistake of ours in a guard or a write, nothing was acknowledged.
-            self._tiles.clear()
+            self._forget()
             raise LedgerUnavailable(f"the ledger could not be written: {type(error).__name__}") from error
         self._sound = True
         return outcomes
@@ -264,10 +269,17 @@ class Writer:
             with contextlib.suppress(SQLAlchemyError, Problem), self._engine.begin() as connection:
                 self._save_note(connection)
 
+    def _forget(self) -> None:
+        self._tiles.clear()
+        self._memo.clear()
+
     def _commit(self, group: Sequence[Batch]) -> list[Appended | Problem]:
         start = self._head.size
         refused: dict[int, Problem] = {}
         accepted: list[Record] = []
+        if len(self._memo) > MEMO_MOST:
+            self._memo.clear()
+        memo = self._memo
         with self._engine.begin() as connection:
             # 1. Guards and writes, in the order of the queue; each sees what the one before it wrote.
             for number, batch in enumerate(group):
@@ -286,7 +298,6 @@ class Writer:
             size, root = start + len(accepted), self._head.root
             salts = self._salts(len(accepted))
             changed: dict[tuple[int, int], bytes] = {}
-            memo: dict[tuple[int, int], bytes] = {}
             read = self._tiles.at(start, lambda level, idx: tree.tile(connection, level, idx))
             if accepted:
                 entries = [merkle.entry(salt, one.body) for salt, one in zip(salts, accepted, strict=True)]
@@ -367,7 +378,7 @@ class Writer:
 
     def _reload(self) -> None:
         """Read the committed head and check it against the tree; never go back behind what was signed."""
-        self._tiles.clear()
+        self._forget()
         with self._engine.begin() as connection:
             stored = tree.head(connection)
             size, root = (0, EMPTY_ROOT) if stored is None else (stored.size, stored.root)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from broker.store.database import NoPen, Store, migrate
 from broker.store.failure import StoreUnusable
+from broker.store.prepared import Prepared
 from broker.store.tables import COUNTS
 
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -143,8 +144,10 @@ def _engine(path: Path, *, begin: str, writable: bool, synchronous: int = SYNCHR
         else:
             connection.execute("PRAGMA query_only = ON")
 
+    beginning = Prepared(text(begin))
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        beginning.run(connection)
 
     return engine
