@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from accord.bundle import BadBundle, open_bundle
+from accord.bundle import BadBundle, Bundle, open_bundle
 from accord.canonical import encode, sha256
 from accord.reasons import Problem
 from accord.statement import Target
@@ -158,6 +158,7 @@ class Kept:
         self._public_keys = public_keys
         self._current = current
         self._loaded: dict[str, Rules | None] = {}
+        self._opened: dict[str, Bundle] = {}
 
     def get(self, revision: str) -> Rules | None:
         """The rules of a revision; None where they are not kept, or not as they were signed."""
@@ -176,6 +177,14 @@ class Kept:
             raise RulesNotKept("the rules in force are not kept with the ledger")
         return found
 
+    def files_in_force(self) -> Bundle:
+        """The rules in force as files.
+
+        Raises:
+            RulesNotKept: They are not to be had.
+        """
+        return self._opened[self.in_force().revision]
+
     def close(self) -> None:
         """Stop their engines."""
         for rules in self._loaded.values():
@@ -187,7 +196,10 @@ class Kept:
             opened = open_bundle(self._bundles.get(revision, b""), self._public_keys)
         except BadBundle:
             return None
-        return load(opened, ENGINE) if opened.revision == revision else None
+        if opened.revision != revision:
+            return None
+        self._opened[revision] = opened
+        return load(opened, ENGINE)
 
 
 async def replay(
@@ -284,7 +296,15 @@ def _read(one: Recorded) -> _Case | str | None:
 
 async def _words(case: _Case, rules: Rules, document: bytes) -> dict[str, Any]:
     """What these rules decide, in the form in which it is recorded: agency -> row."""
-    targets = [
+    decision = await decide(rules, document, targets_of(case.document), case.decision_id)
+    # Through the record's own form, so that a list and a tuple are the same.
+    rows = json.loads(encode(decided_fields(decision)))["targets"]
+    return {row["agency"]: row for row in rows}
+
+
+def targets_of(document: Mapping[str, Any]) -> list[Target]:
+    """The targets of an input."""
+    return [
         Target(
             row["responder"]["agency_id"],
             row["gateway_id"],
@@ -294,12 +314,8 @@ async def _words(case: _Case, rules: Rules, document: bytes) -> dict[str, Any]:
             row["crime"],
             row["isa_id"],
         )
-        for row in case.document["targets"]
+        for row in document["targets"]
     ]
-    decision = await decide(rules, document, targets, case.decision_id)
-    # Through the record's own form, so that a list and a tuple are the same.
-    rows = json.loads(encode(decided_fields(decision)))["targets"]
-    return {row["agency"]: row for row in rows}
 
 
 def _note(

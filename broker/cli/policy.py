@@ -1,7 +1,7 @@
 """Policies: check them, read them, build the bundle."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +12,11 @@ import typer
 from broker.cli.app import Exit, HomeOption, JsonOption, app, load, out, show
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from accord.bundle import Bundle
+    from broker.decide import Rules
+    from broker.reach import Difference
     from broker.rehearsal import Kept, Rehearsed
     from broker.settings import BrokerSettings
     from broker.store.decisions import Recorded
@@ -138,26 +143,63 @@ def policy_rehearse(
     """Show what a draft would have done: who would gain and who would lose, among decisions that were made."""
     import asyncio
 
-    from accord.bundle import Bundle, revision
-    from broker import decide, rehearsal
+    from broker import rehearsal
     from broker.cli.ledger import progress_bar
-    from broker.policy import compile_files
 
-    _known(profile)
-    files = compile_files(policies or starter_policies(), profile)
-    draft = decide.load(Bundle(revision(files), files, ""), rehearsal.ENGINE)
-    try:
-        with _decisions(load(home), days) as (found, count, kept), progress_bar() as bar:
-            task = bar.add_task("Rehearsing", total=count)
-            rehearsed = asyncio.run(
-                rehearsal.rehearse(found, kept.in_force(), draft, lambda done: bar.update(task, completed=done))
-            )
-    finally:
-        draft.engine.close()
+    with (
+        _draft(policies, profile) as (draft, _),
+        _decisions(load(home), days) as (found, count, kept),
+        progress_bar() as bar,
+    ):
+        task = bar.add_task("Rehearsing", total=count)
+        rehearsed = asyncio.run(
+            rehearsal.rehearse(found, kept.in_force(), draft, lambda done: bar.update(task, completed=done))
+        )
     if as_json:
         show(asdict(rehearsed))
     else:
         _show_rehearsed(rehearsed, days)
+
+
+@policy.command("diff")
+def policy_diff(
+    home: HomeOption,
+    policies: PoliciesArgument = None,
+    profile: ProfileOption = "demo",
+    question: Annotated[list[str] | None, typer.Option(help="Only this question; repeat for more.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option(help="Only this purpose; repeat for more.")] = None,
+    requester: Annotated[list[str] | None, typer.Option(help="Only this asking agency; repeat for more.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a draft would allow, also to whoever has not asked yet: ways that open, close, become easier or harder.
+
+    Everything takes some minutes; one question, purpose or asking agency a fraction.
+    """
+    import asyncio
+    import time
+
+    from broker import reach
+    from broker.cli.ledger import progress_bar
+
+    now_ns = time.time_ns()
+    only = reach.Only(question or (), purpose or (), requester or ())
+    with _draft(policies, profile) as (draft, files), _decisions(load(home), 1) as (_, _, kept), progress_bar() as bar:
+        found = []
+        for what, rules, bundle in (
+            ("Trying the rules in force", kept.in_force(), kept.files_in_force()),
+            ("Trying the draft", draft, files),
+        ):
+            task = bar.add_task(what, total=reach.combinations(rules, bundle, only))
+
+            def told(done: int, task: "TaskID" = task) -> None:
+                bar.update(task, completed=done)
+
+            found.append(asyncio.run(reach.reach(rules, bundle, now_ns, only, told)))
+    changes = reach.compare(*found)
+    if as_json:
+        show({"open_now": len(found[0]), "open_then": len(found[1]), "changes": [asdict(one) for one in changes]})
+    else:
+        _show_diff(changes, len(found[0]), len(found[1]))
 
 
 @policy.command("opa-config")
@@ -183,6 +225,23 @@ def policy_opa_config(home: HomeOption) -> None:
         raise BadSettings("the directory has no policy key of the name policy_key_id", "Correct policy_key_id.")
     text = server_settings(f"http://{told.policy_listen}{PATH}", told.policy_key_id, public)
     out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+
+
+@contextmanager
+def _draft(policies: Path | None, profile: str) -> Iterator["tuple[Rules, Bundle]"]:
+    """Policies as rules that decide, and as the files of a bundle that nobody has signed."""
+    from accord.bundle import Bundle, revision
+    from broker import decide, rehearsal
+    from broker.policy import compile_files
+
+    _known(profile)
+    files = compile_files(policies or starter_policies(), profile)
+    bundle = Bundle(revision(files), files, "")
+    draft = decide.load(bundle, rehearsal.ENGINE)
+    try:
+        yield draft, bundle
+    finally:
+        draft.engine.close()
 
 
 @contextmanager
@@ -240,5 +299,46 @@ def _show_rehearsed(rehearsed: "Rehearsed", days: int) -> None:
             f"{one.question}\nfor {one.purpose}\nunder {one.gateway}",
             "\n".join(f"{style}{word} {count}[/]" for word, style, count in counts if count),
             "\n".join([*sorted(one.because)[:3], one.samples[0]]),
+        )
+    out.print(table)
+
+
+_VERDICTS = {
+    "opens": "[green]opens[/]",
+    "easier": "[green]becomes easier[/]",
+    "otherwise": "[yellow]changes[/]",
+    "harder": "[red]becomes harder[/]",
+    "closes": "[red]closes[/]",
+}
+
+
+def _show_diff(changes: "Sequence[Difference]", now: int, then: int) -> None:
+    """One row for all that change alike: who, what for, what would be demanded and what no longer."""
+    from rich.table import Column, Table
+
+    out.print(f"{now} ways are open by the rules in force, {then} would be by the draft.")
+    alike: dict[tuple[str, ...], list[Difference]] = {}
+    for one in changes:
+        key = (
+            one.verdict,
+            one.way.question,
+            one.way.purpose,
+            one.way.gateway,
+            "\n".join(one.added),
+            "|".join(one.dropped),
+        )
+        alike.setdefault(key, []).append(one)
+    if not alike:
+        return
+    table = Table(Column("What", overflow="fold"), "Who asks whom", "Would be demanded", "No longer", show_lines=True)
+    for (verdict, question, purpose, gateway, *_), rows in alike.items():
+        pairs: dict[str, list[str]] = {}
+        for one in rows:
+            pairs.setdefault(one.way.requester, []).append(one.way.holder)
+        table.add_row(
+            f"{_VERDICTS[verdict]}\n{question}\nfor {purpose}\nunder {gateway}",
+            "\n".join(f"{asks}: {', '.join(holders)}" for asks, holders in pairs.items()),
+            "\n".join(rows[0].added),
+            "" if verdict == "closes" else "\n".join(rows[0].dropped),
         )
     out.print(table)

@@ -118,6 +118,8 @@ def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> N
     code, rehearsed = _json("policy", "rehearse", str(draft), "--home", broker)
     lost = [one for one in rehearsed["changes"] if one["lost"]]
     seen = _command("policy", "rehearse", str(draft), "--home", broker)
+    narrow = ("--question", "assessment.done", "--purpose", "s47_enquiry", "--requester", "social-care")
+    reached = _json("policy", "diff", str(draft), "--home", broker, *narrow)
     same = _json("policy", "rehearse", str(ROOT / "policies"), "--home", broker)
     allowed, refused = (_json("explain", one, "--home", broker) for one in numbers[:2])
     read = _command("explain", numbers[1], "--home", broker)
@@ -139,6 +141,8 @@ def test_a_change_of_the_rules_is_tried_on_what_was_decided(tmp_path: Path) -> N
     ]
     assert 0 == sum(one["gained"] for one in rehearsed["changes"])
     assert (0, True) == (seen[0], "ca1989_s47" in seen[1])
+    # Also where nobody asked: the assessment was never asked for, and housing could no longer be asked for it.
+    assert {("housing", "closes")} == {(one["way"]["holder"], one["verdict"]) for one in reached[1]["changes"]}
     assert (0, 3, []) == (same[0], same[1]["unchanged"], same[1]["changes"])
     # Whoever asks why reads the law, what was found and what was missing, and nothing of what was answered.
     assert (0, "answered", "refused") == (allowed[0], allowed[1]["end"], refused[1]["end"])
