@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,29 +125,38 @@ def search(
     store = open_for_reading(load(home).place)
     wanted = {"query_id": query_id, "kind": kind, "agency": agency, "question": question}
     try:
-        found = [row for row in _records(store) if all(row.get(key) == value for key, value in wanted.items() if value)]
+        records = _records(store, query_id)
+        found = (row for row in records if all(row.get(key) == value for key, value in wanted.items() if value))
+        if as_json:
+            show(list(found))
+            return
+        for row in found:
+            _print(row)
     finally:
         store.close()
-    if as_json:
-        show(found)
-        return
-    for row in found:
-        words = [row["at"], row["kind"], *(row[name] for name in ("agency", "question", "purpose") if row.get(name))]
-        number = row.get("query_id") or row.get("record_id") or ""
-        # Not a table: a question's number must never be cut, and stands on a line of its own to be copied.
-        out.print(f"{row['index']:>6}  {'  '.join(words)}", soft_wrap=True, markup=False, highlight=False)
-        if number:
-            out.print(f"        {number}", soft_wrap=True, style="dim", highlight=False)
 
 
-def _records(store: "Store") -> list[dict[str, Any]]:
+def _print(row: Mapping[str, Any]) -> None:
+    words = [row["at"], row["kind"], *(row[name] for name in ("agency", "question", "purpose") if row.get(name))]
+    number = row.get("query_id") or row.get("record_id") or ""
+    # Not a table: a question's number must never be cut, and stands on a line of its own to be copied.
+    out.print(f"{row['index']:>6}  {'  '.join(words)}", soft_wrap=True, markup=False, highlight=False)
+    if number:
+        out.print(f"        {number}", soft_wrap=True, style="dim", highlight=False)
+
+
+def _records(store: "Store", query_id: str) -> Iterator[dict[str, Any]]:
+    """Records in their order: a question's by its number, or all of them page by page, never all at once."""
     from broker.store import tree
 
-    rows: list[dict[str, Any]] = []
     with store.reader.connect() as connection:
         total = tree.count(connection)
-        for start in range(0, total, PAGE):
-            for entry in tree.entries(connection, start, min(start + PAGE, total)):
+        pages = (
+            (tree.entries(connection, start, min(start + PAGE, total)) for start in range(0, total, PAGE))
+            if not query_id
+            else iter([tree.entries_of(connection, query_id)])
+        )
+        for page in pages:
+            for entry in page:
                 if entry.body:
-                    rows.append({"index": entry.index, **json.loads(entry.body)})
-    return rows
+                    yield {"index": entry.index, **json.loads(entry.body)}
