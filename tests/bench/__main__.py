@@ -5,7 +5,8 @@
 * *paths*: a whole federation of real processes against two floors, in turns (`tests.bench.paths`).
 * *cpu*: processor time of a question without gRPC, in Ed25519 verifications (`tests.bench.cpu`).
 * *broker*: processor time of the broker's own process; how often it and a node wait for the disk (`tests.bench.alone`).
-* *growth*: the ledger to a million entries, agreements to ten thousand (`tests.bench.growth`).
+* *growth*: the ledger to a hundred thousand entries (`--entries 1000000` for a million), agreements to ten thousand
+  (`tests.bench.growth`).
 * *steps*: each step of a question by itself, in this process (`tests.bench.steps`).
 
 Only ratios travel from one machine to another: each figure stands beside a floor of the same run.
@@ -140,7 +141,9 @@ def main() -> None:
     reading = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
     reading.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these (default all)")
     reading.add_argument("--seconds", type=float, default=25, help="for each comparison of paths (default 25)")
-    reading.add_argument("--entries", type=int, default=1_000_000, help="largest ledger (default 1000000)")
+    reading.add_argument(
+        "--entries", type=int, default=100_000, help="largest ledger (default 100000; 1000000 takes some minutes more)"
+    )
     reading.add_argument("--runs", type=int, default=200, help="most runs of a step (default 200)")
     reading.add_argument("--out", type=Path, default=OUT, help=f"where the figures are kept (default {OUT})")
     told = reading.parse_args()

@@ -1,12 +1,11 @@
 """What grows with the years: the ledger, and the agreements that a decision looks among.
 
-Each size is compared with the smallest of the same run. Entries are written by the ledger's only writer, in its own
-transactions; 500 records a batch and several batches a transaction, since a million questions one by one would take a
-night.
+Each size is compared with the smallest of the same run. Questions are written by the ledger's only writer, in its own
+transactions, with what the state keeps of them; hundreds a transaction, since two hundred thousand one by one would
+take hours. The broker that is started on them is the real program, and counts as started when it says SERVING.
 """
 
 import asyncio
-import functools
 import random
 import statistics
 import time
@@ -15,26 +14,35 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.table import Table
+from sqlalchemy import Connection
 
 from accord.statement import Assertions, Target
+from agency_node.channel import Identity, dial
 from broker import decide
 from broker.__main__ import new_id
 from broker.engines.regorus import Regorus
 from broker.ledger import LedgerReading
 from broker.sequencer import Batch, Sequencer, Writer, record
 from broker.stages import Asked, Permit
-from broker.store import open_store
+from broker.store import Store, open_store, state, tree
+from deploy.demo.processes import Processes
+from tests.bench.federation import AGENCIES, ASKER, Started, clean, cpu_s, found
 from tests.world import ledger as books
 from tests.world import rules as worded
+from tests.world import trust
 
 LEDGER: Final = (1_000, 10_000, 100_000, 1_000_000)
 AGREEMENTS: Final = (100, 1_000, 10_000)
-BATCH: Final = 500
-BATCHES: Final = 8
+KINDS: Final = ("ASKED", "DECIDED", "WARRANTED", "ANSWERED", "RELEASED")
+"""The records of one question."""
+GROUP: Final = 400
+"""Questions in a transaction while the ledger is filled."""
+STARTS: Final = 3
 OFTEN: Final = 60
 """Measurements of each kind at each size."""
-
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 
 STATED: Final = Assertions(
     need_tier=2,
@@ -52,13 +60,16 @@ class Grown:
 
     Attributes:
         entries: In the ledger.
-        filled_per_s: Entries a second while it was filled, in large batches.
-        append_us: One question's five records, durable and signed; median, microseconds.
+        filled_per_s: Entries a second while it was filled, in large transactions.
+        append_us: One question's five records and its state, durable and signed; median, microseconds.
         proof_us: Inclusion proof of any entry; median, microseconds.
-        restart_ms: Opening the file and checking the head, milliseconds.
+        search_us: Every record of any question; median, microseconds.
+        restart_s: From starting the program to SERVING; median, seconds.
+        restart_cpu_s: Processor time of its process till then; median, seconds.
+        memory_mb: Most memory that it then had (`VmHWM` of proc_pid_status(5)), megabytes.
         megabytes: On the disk.
         append: Against the smallest size; so are the next two.
-        proof: As `append`.
+        search: As `append`.
         restart: As `append`.
     """
 
@@ -66,10 +77,13 @@ class Grown:
     filled_per_s: float
     append_us: float
     proof_us: float
-    restart_ms: float
+    search_us: float
+    restart_s: float
+    restart_cpu_s: float
+    memory_mb: float
     megabytes: float
     append: float = 1.0
-    proof: float = 1.0
+    search: float = 1.0
     restart: float = 1.0
 
 
@@ -97,66 +111,119 @@ def _median_us(work: Callable[[], object]) -> float:
     return statistics.median(taken) * 1e6
 
 
-def _records(number: int, kinds: str = "ANSWERED") -> Batch:
+def _question(query_id: str, tag: bytes) -> Batch:
+    """Everything that is written for one question."""
     fields = {"agency": "police", "answer": "ab" * 32, "signature": "c" * 86}
-    return Batch(tuple(record(kinds, books.NOW_NS, fields, query_id=books.uuid()) for _ in range(number)))
+    records = tuple(
+        record(kind, books.NOW_NS, fields, query_id=query_id, receipted=kind == "RELEASED") for kind in KINDS
+    )
+
+    def write(connection: Connection, indices: tuple[int, ...]) -> None:
+        state.open_question(
+            connection,
+            query_id=query_id,
+            agency="police",
+            user="ab" * 32,
+            statement_digest=tag * 2,
+            agreements=(),
+            asked_index=indices[0],
+        )
+        state.note_asking(connection, query_id=query_id, user=tag.hex(), at_ns=books.NOW_NS, subjects=[[tag]])
+        state.close_question(connection, query_id, indices[-1], "RELEASED", bytes(2_048))
+
+    return Batch(records, write=write)
 
 
-def _append(writer: Writer) -> None:
-    writer.commit([_records(5)])
+def _fill(writer: Writer, questions: int, draw: random.Random, number: Callable[[int], str]) -> None:
+    done = 0
+    while done < questions:
+        many = min(GROUP, questions - done)
+        writer.commit([_question(number(done + one), draw.randbytes(16)) for one in range(many)])
+        done += many
 
 
-def _prove(reading: LedgerReading, draw: random.Random, size: int) -> None:
-    reading.inclusion(draw.randrange(size), size)
+def _number(question: int) -> str:
+    return f"01890000-0000-7000-8000-{question:012x}"
 
 
 def ledger(folder: Path, sizes: Sequence[int] = LEDGER, said: Callable[[str], None] = print) -> list[Grown]:
     """Grow one ledger through these sizes."""
-    place = folder / "grown.db"
-    draw = random.Random(2026)  # which entries are proved
-    found: list[Grown] = []
-    size = 0
+    keys, _ = found(folder, AGENCIES[:1])
+    place, origin = folder / "broker" / "broker.db", keys.directory.broker.ledger_origin
+    draw = random.Random(2026)  # whom the questions are about, and which are looked at
+    grown: list[Grown] = []
+    asked = 0
     for wanted in sizes:
-        began_size, began = size, time.perf_counter()
         store = open_store(place)
-        writer = Writer(store, books.ORIGIN, books.LEDGER_KEY)
-        while size < wanted:
-            left = min(wanted - size, BATCH * BATCHES)
-            batches = [_records(min(BATCH, left - start)) for start in range(0, left, BATCH)]
-            writer.commit(batches)
-            size += left
-        filled_s = time.perf_counter() - began
-        append_us = _median_us(functools.partial(_append, writer))
+        writer = Writer(store, origin, keys.broker.ledger)
+        more = (wanted - writer.head.size) // len(KINDS)
+        began = time.perf_counter()
+        _fill(writer, more, draw, lambda one, first=asked: _number(first + one))  # type: ignore[misc]  # bound now
+        filled_per_s = more * len(KINDS) / (time.perf_counter() - began)
+        asked += more
+        said(f"ledger filled to {wanted:,} entries, {filled_per_s:,.0f} a second")
+        coming = iter(range(asked, asked + OFTEN))
+        append_us = _median_us(lambda: writer.commit([_question(_number(next(coming)), draw.randbytes(16))]))  # noqa: B023  # used at once
+        asked += OFTEN
         size = writer.head.size
         writer.close()
-        reading = LedgerReading(Sequencer(writer), store, "midshire")
-        proof_us = _median_us(functools.partial(_prove, reading, draw, size))
+        reading = LedgerReading(Sequencer(writer), store, keys.name)
+        proof_us = _median_us(lambda: reading.inclusion(draw.randrange(size), size))  # noqa: B023  # used at once
+        search_us = _median_us(lambda: _search(store, _number(draw.randrange(asked))))  # noqa: B023  # used at once
         store.close()
-        restarts = []
-        for _ in range(3):
-            began = time.perf_counter()
-            again = open_store(place)
-            Writer(again, books.ORIGIN, books.LEDGER_KEY).close()
-            restarts.append(time.perf_counter() - began)
-            again.close()
+        starts = [_started(folder, keys) for _ in range(STARTS)]
         files = (place.with_name(f"{place.name}{end}") for end in ("", "-wal"))
-        first = found[0] if found else None
-        restart_ms = statistics.median(restarts) * 1e3
-        found.append(
+        first = grown[0] if grown else None
+        restart_s, restart_cpu_s = (statistics.median(one[which] for one in starts) for which in (0, 1))
+        grown.append(
             Grown(
                 entries=wanted,
-                filled_per_s=(wanted - began_size) / filled_s,
+                filled_per_s=filled_per_s,
                 append_us=append_us,
                 proof_us=proof_us,
-                restart_ms=restart_ms,
+                search_us=search_us,
+                restart_s=restart_s,
+                restart_cpu_s=restart_cpu_s,
+                memory_mb=max(memory for _, _, memory in starts),
                 megabytes=sum(file.stat().st_size for file in files if file.exists()) / 1e6,
                 append=append_us / first.append_us if first else 1.0,
-                proof=proof_us / first.proof_us if first else 1.0,
-                restart=restart_ms / first.restart_ms if first else 1.0,
+                search=search_us / first.search_us if first else 1.0,
+                restart=restart_s / first.restart_s if first else 1.0,
             )
         )
-        said(f"ledger of {wanted:,} entries")
-    return found
+        memory = f"{grown[-1].memory_mb:.0f} MB"
+        said(f"a broker on {wanted:,}: SERVING after {restart_s:.2f} s ({restart_cpu_s:.2f} s computing), {memory}")
+    return grown
+
+
+def _search(store: Store, query_id: str) -> None:
+    with store.reading() as connection:
+        if len(tree.entries_of(connection, query_id)) != len(KINDS):
+            raise RuntimeError("a question lacks records: these figures would mean nothing")
+
+
+def _started(folder: Path, keys: trust.Federation) -> tuple[float, float, float]:
+    """Start the broker and stop it again: seconds till it said SERVING, of them computing, and megabytes."""
+    started = Started(folder, keys.name)
+    (folder / "broker.log").unlink(missing_ok=True)
+    with Processes(folder, clean()) as started.processes:
+        began = time.perf_counter()
+        started.broker("broker", "")
+        address = started.listening("broker")["listening_on"]
+        asyncio.run(_serving(address, keys))
+        seconds = time.perf_counter() - began
+        pid = started.processes.pid("broker")
+        computing_s, status = cpu_s(pid), Path(f"/proc/{pid}/status").read_text("ascii")
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return seconds, computing_s, int(peak) / 1_000
+
+
+async def _serving(address: str, keys: trust.Federation) -> None:
+    own = keys.agencies[ASKER].channel
+    async with dial(address, Identity(own.key_pem, own.certificate_pem, keys.ca_pem)) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        while (await check(health_pb2.HealthCheckRequest(), timeout=5.0)).status != _SERVING:
+            await asyncio.sleep(0.01)
 
 
 def _claimed(asked: Asked, rules: decide.Rules) -> Asked:
@@ -183,7 +250,7 @@ async def agreements(
     """
     here = await books.open_books(folder / "agreed.db")
     rules = decide.load(worded.shipped(), Regorus)
-    found: list[Decided] = []
+    made_of: list[Decided] = []
     number = 0
 
     def facts(asked: Asked) -> decide.Facts:
@@ -216,24 +283,28 @@ async def agreements(
                     codes = {denial.code for word in decided.decision.by_target.values() for denial in word.denials}
                     raise RuntimeError(f"an agreement did not carry its question: {sorted(codes)}")
             median_us = statistics.median(taken) * 1e6
-            found.append(Decided(wanted, median_us, median_us / found[0].decision_us if found else 1.0))
+            made_of.append(Decided(wanted, median_us, median_us / made_of[0].decision_us if made_of else 1.0))
             said(f"{wanted:,} agreements")
     finally:
         rules.engine.close()
         await here.close()
-    return found
+    return made_of
 
 
 def table(entries: Sequence[Grown], decisions: Sequence[Decided]) -> list[Table]:
     """Both, a size a line."""
     first = Table(box=None, pad_edge=False)
-    for heading in ("Ledger entries", "Filled, a second", "Append", "x", "Proof", "x", "Restart", "x", "On disk"):
+    for heading in (
+        *("Ledger entries", "Filled, a second", "Append", "x", "Proof", "Search", "x"),
+        *("SERVING after", "x", "CPU of it", "Memory", "On disk"),
+    ):
         first.add_column(heading, justify="right")
     for one in entries:
         first.add_row(
             *(f"{one.entries:,}", f"{one.filled_per_s:,.0f}"),
-            *(f"{one.append_us:,.0f} µs", f"{one.append:.2f}", f"{one.proof_us:,.0f} µs", f"{one.proof:.2f}"),
-            *(f"{one.restart_ms:,.0f} ms", f"{one.restart:.2f}", f"{one.megabytes:,.0f} MB"),
+            *(f"{one.append_us:,.0f} µs", f"{one.append:.2f}", f"{one.proof_us:,.0f} µs"),
+            *(f"{one.search_us:,.0f} µs", f"{one.search:.2f}", f"{one.restart_s:.2f} s", f"{one.restart:.2f}"),
+            *(f"{one.restart_cpu_s:.2f} s", f"{one.memory_mb:,.0f} MB", f"{one.megabytes:,.0f} MB"),
         )
     second = Table(box=None, pad_edge=False)
     for heading in ("Agreements", "Decision", "x"):

@@ -56,7 +56,7 @@ def _paths(rows: Sequence[Mapping[str, Any]], file: Path) -> Path:
 
 
 def _growth(ledger: Sequence[Mapping[str, Any]], agreements: Sequence[Mapping[str, Any]], file: Path) -> Path:
-    """Append, proof and restart over the size of the ledger; a decision over the number of agreements."""
+    """Append, proof, search and start over the size of the ledger; a decision over the number of agreements."""
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5))
@@ -64,7 +64,8 @@ def _growth(ledger: Sequence[Mapping[str, Any]], agreements: Sequence[Mapping[st
     for name, value, scale in (
         ("append", "append_us", 1e-3),
         ("proof", "proof_us", 1e-3),
-        ("restart", "restart_ms", 1),
+        ("search", "search_us", 1e-3),
+        ("start", "restart_s", 1e3),
     ):
         left.plot(sizes, [row[value] * scale for row in ledger], marker="o", label=f"{name}, ms")
     left.set_title("ledger")
