@@ -38,6 +38,9 @@ _PRAGMAS: Final = (
 )
 TELLS: Final = "accord_tells"
 """Option of an engine: what turns its driver's errors into words without values; absent where they have none."""
+_KEPT: Final = "accord_kept"
+"""Option of an engine: connections that wait for their next transaction; absent where the pool keeps them."""
+_MOST_KEPT: Final = 8
 WRITES, COUNTS, READS, ONCE = "writes", "counts", "reads", "reads once"
 """What a transaction may do."""
 _WHAT: Final = "accord_what"
@@ -81,13 +84,15 @@ def connect(path: Path) -> Engine:
         URL.create("sqlite", database=str(path)),
         # None: the sqlite3 module must not open transactions of its own; the "begin" event below does.
         connect_args={"isolation_level": None, "timeout": BUSY_S},
-        pool_size=8,
+        pool_size=_MOST_KEPT,
         max_overflow=64,
         # A parameter can be about a person: keep it out of every error text (T-PRV-1).
         hide_parameters=True,
+        execution_options={_KEPT: []},
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "engine_disposed", _let_go)
     return engine
 
 
@@ -196,13 +201,41 @@ def failing(engine: Engine) -> Iterator[None]:
 def _transaction(engine: Engine, what: str) -> Iterator[Connection]:
     with failing(engine):
         connection, transaction = _begun(engine, what)
-        with connection, transaction:
-            yield connection
+        try:
+            with transaction:
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        # To take one out of the pool and to put it back costs as much as a transaction on it.
+        kept = engine.get_execution_options().get(_KEPT)
+        if kept is None or len(kept) >= _MOST_KEPT:
+            connection.close()
+        else:
+            kept.append(connection)
+
+
+def _let_go(engine: Engine) -> None:
+    """Close the connections that were kept: they are not in the pool that has just been emptied."""
+    for connection in _waiting(engine):
+        connection.detach()
+        connection.close()
+
+
+def _waiting(engine: Engine) -> Iterator[Connection]:
+    """Take out of what is kept. Whoever takes a connection has it alone, also among threads."""
+    kept = engine.get_execution_options().get(_KEPT)
+    while kept:
+        try:
+            yield kept.pop()
+        except IndexError:
+            return
 
 
 def _begun(engine: Engine, what: str) -> tuple[Connection, RootTransaction]:
     for again in (True, False):
-        connection = engine.connect().execution_options(**{_WHAT: what})
+        connection = next(_waiting(engine), None) or engine.connect()
+        connection.execution_options(**{_WHAT: what})
         try:
             return connection, connection.begin()
         except BaseException as error:
@@ -225,10 +258,14 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     what = beginning(connection)
+    raw = connection.connection.driver_connection
+    if what == ONCE or not isinstance(raw, sqlite3.Connection):
+        # A statement by itself sees one state of the database.
+        return
     if what in _SYNCHRONOUS:
         # Said at each beginning, because it stays with the connection, and cannot be said inside a transaction.
-        connection.exec_driver_sql(f"PRAGMA synchronous={_SYNCHRONOUS[what]}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if what in _SYNCHRONOUS else "BEGIN")
+        raw.execute(f"PRAGMA synchronous={_SYNCHRONOUS[what]}")
+    raw.execute("BEGIN IMMEDIATE" if what in _SYNCHRONOUS else "BEGIN")
 
 
 def beginning(connection: Connection) -> str:
