@@ -1,6 +1,6 @@
 """What a question costs on this machine: `make bench`.
 
-    python -m tests.bench [--only paths cpu] [--seconds 25] [--runs N] [--out build/bench.json]
+    python -m tests.bench [--only paths cpu] [--seconds 20] [--entries 100000] [--runs N] [--out build/bench.json]
 
 * *paths*: a whole federation of real processes against two floors, in turns (`tests.bench.paths`).
 * *cpu*: processor time of a question without gRPC, in Ed25519 verifications (`tests.bench.cpu`).
@@ -140,7 +140,7 @@ def main() -> None:
     """Measure, print, and keep the figures."""
     reading = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").splitlines()[0])
     reading.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these (default all)")
-    reading.add_argument("--seconds", type=float, default=25, help="for each comparison of paths (default 25)")
+    reading.add_argument("--seconds", type=float, default=20, help="for each comparison of paths (default 20)")
     reading.add_argument(
         "--entries", type=int, default=100_000, help="largest ledger (default 100000; 1000000 takes some minutes more)"
     )
