@@ -121,8 +121,8 @@ def children(pid: int) -> list[int]:
 
 
 def gone(pids: list[int]) -> bool:
-    """Whether all of them end within ten seconds."""
-    until = time.monotonic() + 10
+    """Whether all of them end within a minute."""
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if not any(Path(f"/proc/{pid}").exists() for pid in pids):
             return True

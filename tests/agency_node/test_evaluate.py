@@ -185,7 +185,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The command as an operator gives it."""
     program = Path(sys.executable).parent / "accord-node"
     return subprocess.run(
-        [program, "linkage", "evaluate", *arguments], capture_output=True, text=True, check=False, timeout=120
+        [program, "linkage", "evaluate", *arguments], capture_output=True, text=True, check=False, timeout=600
     )
 
 

@@ -139,7 +139,7 @@ def refit(home: Path, *more: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
         env={"COLUMNS": "200"},
     )
 

@@ -22,7 +22,7 @@ class Listener:
 
     def ask(self, method: str = "GET", path: str = PATH, held: str = "") -> tuple[int, bytes, str]:
         """Status, body and tag of one request."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=5)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
         connection.request(method, path, headers={"If-None-Match": held} if held else {})
         reply = connection.getresponse()
         found = reply.status, reply.read(), reply.getheader("ETag", "")

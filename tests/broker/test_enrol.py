@@ -337,7 +337,7 @@ def mutual_tls(home: Path) -> Iterator[tuple[int, list[bytes]]]:
 def call(port: int, ca: bytes, key: bytes | None = None, certificate: bytes | None = None) -> bytes:
     credentials = grpc.ssl_channel_credentials(ca, key, certificate)
     with grpc.secure_channel(f"localhost:{port}", credentials) as channel:
-        reply: bytes = channel.unary_unary("/test.Test/Whoami")(b"", timeout=5)
+        reply: bytes = channel.unary_unary("/test.Test/Whoami")(b"", timeout=60)
     return reply
 
 

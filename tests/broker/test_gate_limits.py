@@ -95,7 +95,7 @@ def test_one_agencys_flood_leaves_room_for_the_others(federation: Federation, si
 
 async def _check(stub: Any) -> grpc.StatusCode | None:
     try:
-        await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        await stub.Check(health_pb2.HealthCheckRequest(), timeout=60)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return None
@@ -106,7 +106,7 @@ def test_no_stream_passes_by_the_stewards_gate(federation: Federation) -> None:
 
     async def body(waits: Waits, address: str) -> grpc.StatusCode:
         async with dial(federation, "police", address) as police:
-            stream = health_pb2_grpc.HealthStub(police).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+            stream = health_pb2_grpc.HealthStub(police).Watch(health_pb2.HealthCheckRequest(), timeout=60)
             with contextlib.suppress(grpc.aio.AioRpcError):
                 async for _ in stream:
                     pass

@@ -326,7 +326,7 @@ def test_the_server_sees_nothing_of_the_person() -> None:
                 for family in FAMILIES:
                     inputs = [key.input for key in match_keys(JAMIE) if key.family == family.id]
                     request.batches.add(family=family.id, blinded=blind(inputs, 12)[1])
-                await stub.Evaluate(request, timeout=10)
+                await stub.Evaluate(request, timeout=60)
         await server.stop(None)
         return heard
 

@@ -221,7 +221,7 @@ def test_only_the_two_profiles_are_built() -> None:
 def checked(*told: str) -> subprocess.CompletedProcess[str]:
     """`accord-broker policy check`."""
     words = [str(Path(sys.executable).with_name("accord-broker")), "policy", "check", *told]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_checking_names_every_fault_and_changes_nothing(copy: Path) -> None:

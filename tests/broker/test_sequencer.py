@@ -522,7 +522,7 @@ def test_what_was_acknowledged_is_there_after_many_kills(tmp_path: Path) -> None
 
 @pytest.mark.prove
 def test_group_commit_beats_one_commit_a_batch(tmp_path: Path) -> None:
-    """With 64 writers, sharing transactions carries several times what one transaction a batch does."""
+    """With 64 writers, transactions are shared by several batches each; how much faster that is depends on the disk."""
     store, writer = reopened(tmp_path / "one.db")
     started = time.perf_counter()
     for number in range(500):
@@ -530,8 +530,16 @@ def test_group_commit_beats_one_commit_a_batch(tmp_path: Path) -> None:
     alone = 500 / (time.perf_counter() - started)
     store.close()
     waits: list[float] = []
+    commits = 0
 
-    async def body(sequencer: Sequencer, _: Store) -> float:
+    async def body(sequencer: Sequencer, store: Store) -> float:
+        assert store.writer is not None
+
+        @event.listens_for(store.writer, "commit")
+        def count(_: Connection) -> None:
+            nonlocal commits
+            commits += 1
+
         async def client(number: int) -> None:
             for _ in range(50):
                 began = time.perf_counter()
@@ -547,7 +555,8 @@ def test_group_commit_beats_one_commit_a_batch(tmp_path: Path) -> None:
     waits.sort()
     print(
         f"ledger group commit: {grouped:.0f} batches/s at 64 writers, p50 {waits[len(waits) // 2] * 1e3:.1f} ms, "
-        f"p99 {waits[int(len(waits) * 0.99)] * 1e3:.1f} ms; one commit a batch {alone:.0f}/s; {grouped / alone:.1f}x"
+        f"p99 {waits[int(len(waits) * 0.99)] * 1e3:.1f} ms; one commit a batch {alone:.0f}/s; {grouped / alone:.1f}x "
+        f"batches_per_commit={64 * 50 / commits:.1f}"
     )
 
-    assert grouped > alone
+    assert 64 * 50 >= 4 * commits

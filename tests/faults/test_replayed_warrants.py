@@ -249,7 +249,7 @@ async def restored(stage: Stage, told: bool) -> int:
     shutil.copyfile(copy, file)
     if told:
         words = [str(BESIDE / "accord-node"), "restored", "--home", str(stage.world.home / ASK)]
-        subprocess.run(words, check=True, capture_output=True, timeout=60)
+        subprocess.run(words, check=True, capture_output=True, timeout=600)
     await stage.world.start(ASK, attach=False)
     # By its clock as it was then: what is refused is not refused for its age.
     streams = [await stage.hand(ASK, frame, at_ns) for frame, at_ns in frames]

@@ -26,7 +26,7 @@ def test_the_committed_code_is_what_the_proto_files_give(require_tool: Callable[
         [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, *SOURCES],
         cwd=PROTOS,
         check=True,
-        timeout=120,
+        timeout=600,
         env=os.environ | {"PATH": plugins + os.pathsep + os.environ.get("PATH", "")},
     )
     made = generated(tmp_path / "accord/v1")
@@ -44,7 +44,7 @@ def breaking(buf: str, folder: Path) -> tuple[bool, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     return ran.returncode != 0, ran.stdout + ran.stderr
 

@@ -28,7 +28,7 @@ def closing_line(folder: Path, text: str, ci: str) -> tuple[bool, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     return ran.returncode == 0, ran.stdout.strip().splitlines()[-1]
 

@@ -27,7 +27,7 @@ from tests.world import stack as worlds
 from tests.world import trust
 
 BESIDE: Final = Path(sys.executable).parent
-START_S: Final = 120
+START_S: Final = 600
 POLICIES: Final = Path(__file__).parents[2] / "policies"
 NOBODY: Final = "localhost:9"
 """Where nothing listens (the discard port, RFC 863)."""
@@ -67,7 +67,7 @@ def start(*words: str | Path, told: str = "", also: Mapping[str, str] | None = N
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     return Said(ran.returncode, ran.stdout, ran.stderr)
 
