@@ -17,10 +17,7 @@ agreement_mode(purpose, gateway) := purpose.agreement if {
 agreement_mode(purpose, gateway) := "not_operative" if data.accord.grounds.escalated(purpose, gateway) == true
 
 # An unknown gateway is refused as such; it does not make an agreement necessary.
-agreement_mode(purpose, gateway) := purpose.agreement if {
-	purpose.agreement in {"not_operative", "not_applicable"}
-	count(gateway) == 0
-}
+agreement_mode(purpose, gateway) := purpose.agreement if count(gateway) == 0
 
 # METADATA
 # title: The agreement names the question, the purpose and both agencies

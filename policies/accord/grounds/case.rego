@@ -7,8 +7,7 @@ default case_named(_) := false
 
 case_named(purpose) if purpose.case_required == false
 
-case_named(purpose) if {
-	purpose.case_required == true
+case_named(_) if {
 	is_string(input.request.case_token)
 	count(input.request.case_token) == 64
 }

@@ -116,8 +116,7 @@ default decider_named(_) := false
 
 decider_named(gateway) if gateway.needs_decider == false
 
-decider_named(gateway) if {
-	gateway.needs_decider == true
+decider_named(_) if {
 	is_string(data.accord.data.limits.proportionality_codes[input.request.proportionality_code])
 	data.accord.grounds.somebody_else(input.user.supervisor_token, input.user.token) == true
 }
@@ -129,8 +128,7 @@ default objective_shared(_, _) := false
 
 objective_shared(gateway, _) if gateway.needs_objective == false
 
-objective_shared(gateway, agency) if {
-	gateway.needs_objective == true
+objective_shared(_, agency) if {
 	is_string(data.accord.data.limits.dea_objectives[input.request.dea_objective])
 	data.accord.data.agencies[input.requester.agency_id].objectives[input.request.dea_objective] == true
 	data.accord.data.agencies[agency].objectives[input.request.dea_objective] == true

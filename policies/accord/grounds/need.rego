@@ -7,8 +7,7 @@ default tier_enough(_, _) := false
 
 tier_enough(purpose, _) if purpose.tier_required == false
 
-tier_enough(purpose, question) if {
-	purpose.tier_required == true
+tier_enough(_, question) if {
 	is_number(input.request.need_tier)
 	input.request.need_tier >= question.min_tier
 }
@@ -21,7 +20,6 @@ default tier_in_range(_) := false
 tier_in_range(purpose) if purpose.tier_required == false
 
 tier_in_range(purpose) if {
-	purpose.tier_required == true
 	is_number(input.request.need_tier)
 	input.request.need_tier >= purpose.min_tier
 	input.request.need_tier <= purpose.max_tier

@@ -8,8 +8,7 @@ default nobody_named(_, _) := false
 
 nobody_named(purpose, _) if purpose.about_people == true
 
-nobody_named(purpose, subjects) if {
-	purpose.about_people == false
+nobody_named(_, subjects) if {
 	is_array(subjects)
 	count(subjects) == 0
 	is_array(input.agreements)
@@ -25,8 +24,7 @@ default table_declared(_, _) := false
 
 table_declared(purpose, _) if purpose.about_people == true
 
-table_declared(purpose, question) if {
-	purpose.about_people == false
+table_declared(_, question) if {
 	input.request.subject_kind == "none"
 	count([1 | some kind in question.subjects; kind != "none"]) == 0
 }
