@@ -36,6 +36,9 @@ OUT: Final = Path("build/bench.json")
 CONSOLE: Final = Console(width=max(Console().width, 200))
 WAYS: Final = tuple((agencies, callers) for agencies in (1, 5) for callers in (1, 16, 64))
 """Agencies and callers of each comparison."""
+MANY: Final = 20
+"""Agencies of a question to a larger county. Its nodes are not real: sixty of them, for the floor and two ways, would
+take some nine gigabytes and mostly wait for each other."""
 FSYNCS: Final = 2
 """Most of them that a question waits for at the broker: before it is sent, and before its answer is released. What is
 counted holds others that no question waits for, such as countersignatures once a second."""
@@ -84,7 +87,7 @@ def of_cpu(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
 def of_broker(folder: Path, told: argparse.Namespace) -> dict[str, Any]:
     """The broker's own process."""
     found = []
-    for agencies in sorted({agencies for agencies, _ in WAYS}):
+    for agencies in (*sorted({agencies for agencies, _ in WAYS}), MANY):
         home = folder / str(agencies)
         home.mkdir()
         with alone.alone(home, agencies) as here:

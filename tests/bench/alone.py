@@ -26,7 +26,7 @@ from accord.v1 import node_pb2, node_pb2_grpc
 from agency_node import events
 from agency_node.channel import Identity, dial
 from deploy.demo.processes import Processes
-from tests.bench import federation, paths
+from tests.bench import federation, larger, paths
 from tests.bench.cpu import verification_s
 from tests.bench.federation import AGENCIES, ASKER, Ask, Asking, Started, clean, found, stub
 from tests.world import trust
@@ -144,16 +144,18 @@ def alone(home: Path, number: int) -> Iterator[Alone]:
 
     Args:
         home: An empty folder.
-        number: How many agencies.
+        number: How many agencies; those of a larger county where the demonstration has fewer.
     """
-    agencies = AGENCIES[:number]
-    keys, people = found(home, agencies)
+    more = max(number - len(AGENCIES), 0)
+    agencies = tuple(sorted((*AGENCIES[:number], *larger.names(more))))
+    rules = larger.policy_files(more)
+    keys, people = found(home, agencies, rules)
     started = Started(home, keys.name)
     with Processes(home, clean()) as started.processes:
         started.broker("broker", "")
         said = started.listening("broker")
         pid = started.processes.pid("broker")
-        yield Alone(pid, said["listening_on"], Asking(keys, said["policy"], people), agencies)
+        yield Alone(pid, said["listening_on"], Asking(keys, said["policy"], people, rules), agencies)
 
 
 def waits(home: Path, callers: int, questions: int) -> Waits | None:

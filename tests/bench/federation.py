@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,10 +44,10 @@ from broker import policy
 from deploy.demo import county
 from deploy.demo.processes import BESIDE, Processes
 from tests.bench.direct import DirectKeyServer
+from tests.bench.larger import policy_files
 from tests.bench.relay import HEAD_FILE
 from tests.world import database_servers, state_servers, trust
 from tests.world.key_servers import write_records
-from tests.world.stack import policy_files
 
 ASKER: Final = "social-care"
 AGENCIES: Final = ("charity", "drug-alcohol", "health", "housing", "police")
@@ -88,11 +88,13 @@ class Asking:
         keys: Everybody's keys.
         revision: Of the rules.
         people: Whom it asks about, one after the other.
+        rules: The files of the rules.
     """
 
     keys: trust.Federation
     revision: str
     people: Sequence[county.Person]
+    rules: Mapping[str, bytes] = field(default_factory=lambda: policy_files(0))
     _tokens: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
 
     async def requests(
@@ -118,7 +120,7 @@ class Asking:
         return asking.Asker(
             agency=ASKER,
             directory=self.keys.directory,
-            catalogue=parse(policy_files()[PATH]),
+            catalogue=parse(self.rules[PATH]),
             policy=self.revision,
             asking_key=self.keys.agencies[ASKER].asking,
             case_secret=b"c" * 32,
@@ -171,7 +173,7 @@ class Asking:
             statement=prepared.digest,
             nodes=[*digests, *(os.urandom(32) for _ in range(8 - len(digests)))],
             policy=self.revision,
-            catalogue=parse(policy_files()[PATH]).digest,
+            catalogue=parse(self.rules[PATH]).digest,
             agreements=[os.urandom(32) for _ in range(4)],
             now_s=int(time.time()),
             key=self.keys.broker.warrant,
@@ -285,10 +287,12 @@ def children(number: int) -> list[county.Person]:
     return list(found.values())[:number]
 
 
-def found(home: Path, agencies: Sequence[str]) -> tuple[trust.Federation, list[county.Person]]:
+def found(
+    home: Path, agencies: Sequence[str], rules: Mapping[str, bytes] | None = None
+) -> tuple[trust.Federation, list[county.Person]]:
     """Make everybody's keys, the broker's rules, and the children whom every agency will hold."""
     keys = trust.make_federation(home, (ASKER, *agencies), now_ns=time.time_ns())
-    packed = policy.pack(policy_files(), keys.broker.policy, keys.broker.policy_kid)
+    packed = policy.pack(rules or policy_files(0), keys.broker.policy, keys.broker.policy_kid)
     (home / "broker" / "policy.tar.gz").write_bytes(packed)
     return keys, children(HELD)
 
