@@ -10,6 +10,7 @@ does, age bands apart. `python -m tests.bench.linkage` measures the whole path.
 
 import argparse
 import datetime
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,14 +175,23 @@ def plot(made: Sequence[Step], path: Path) -> None:
 
     figure, axes = pyplot.subplots(2, 1, sharex=True, figsize=(9, 8))
     numbers = range(1, len(made) + 1)
-    for name in made[0].f1:
-        axes[0].plot(numbers, [step.f1[name] for step in made], marker="o", label=SETS[name][0])
-        axes[1].plot(numbers, [100 * step.opened[name] for step in made], marker="o", label=SETS[name][0])
+    # Lines that lie on each other are told apart by their marks.
+    for name, mark, size in zip(made[0].f1, itertools.cycle("os^"), itertools.cycle((8, 6, 4)), strict=False):
+        label = SETS[name][0]
+        axes[0].plot(numbers, [step.f1[name] for step in made], marker=mark, markersize=size, label=label)
+        axes[1].plot(
+            numbers, [100 * step.opened[name] for step in made], marker=mark, markersize=size, label=f"_{label}"
+        )
     axes[0].set_ylabel("F1, person level")
     axes[0].legend()
-    axes[1].axhline(0.2, color="grey", linestyle="--")
+    axes[1].axhline(0.2, color="grey", linestyle="--", label="most that is allowed")
+    axes[1].legend(loc="center right")
     axes[1].set_ylabel("unknown people opened, %")
-    axes[1].set_xticks(list(numbers), [step.family for step in made], rotation=60, ha="right", fontsize=7)
+    for one in axes:
+        one.grid(alpha=0.3)
+    axes[1].set_xticks(
+        list(numbers), [step.family for step in made], rotation=45, ha="right", rotation_mode="anchor", fontsize=8
+    )
     figure.suptitle("What each match family adds, the most useful first")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
