@@ -716,8 +716,10 @@ def test_no_release_follows_a_withdrawal_however_they_race(place: Place) -> None
     async def body(books: Books) -> tuple[int, int, int, int, int, list[float]]:
         loop = asyncio.get_running_loop()
         waits: list[float] = []
+        closed = 0
 
         async def client(record_id: str, repeats: int) -> None:
+            nonlocal closed
             for _ in range(repeats):
                 question = asked(rely_on=[record_id])
                 try:
@@ -725,12 +727,16 @@ def test_no_release_follows_a_withdrawal_however_they_race(place: Place) -> None
                 except AgreementWithdrawn:
                     return
                 await books.questions.close_entry(composed(opened))
+                closed += 1
                 stored = await books.questions.stored(question)
                 assert stored is not None
                 await books.questions.replay(permit(question, [record_id]), stored)
 
         async def ender(record_id: str, number: int) -> None:
-            await asyncio.sleep(0.01 * (number % 15))
+            # After so many ends, not after some time: how many come meanwhile depends on the machine.
+            so_many = closed + 3 * (number % 15) // 2
+            while closed < so_many:
+                await asyncio.sleep(0.001)
             began = loop.time()
             await withdraw(books, record_id)
             waits.append(loop.time() - began)

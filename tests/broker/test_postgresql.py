@@ -215,8 +215,8 @@ def refusal(store: Store) -> str:
 
 
 def eventually(look: Callable[[], Result], good: Callable[[Result], bool]) -> Result:
-    """Look until what is found is good, ten seconds at most."""
-    deadline = time.monotonic() + 10
+    """Look until what is found is good, two minutes at most."""
+    deadline = time.monotonic() + 120
     while not good(found := look()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found
@@ -459,7 +459,7 @@ def test_a_server_that_says_nothing_any_more_is_given_up(databases: BrokerDataba
     finally:
         os.kill(row[0], signal.SIGCONT)
 
-    assert (True, True) == (connection.closed, time.monotonic() - began < 5)
+    assert (True, True) == (connection.closed, time.monotonic() - began < 60)
 
 
 def test_after_the_server_restarts_the_ledger_is_written_and_read_again(databases: BrokerDatabases) -> None:
@@ -483,7 +483,7 @@ def test_after_the_server_restarts_the_ledger_is_written_and_read_again(database
 
     assert isinstance(again, Appended)
     assert ([()] * 3, 5, (5,), 6) == (refused, len(acknowledged), again.indices, counted)
-    assert healed_s < 10
+    assert healed_s < 120
 
 
 def reads(store: Store) -> int:
@@ -509,6 +509,16 @@ def cut_writers(databases: BrokerDatabases, place: Server) -> None:
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         database=databases.name(place),
     )
+
+
+def counted(place: Server) -> int:
+    """How many rows the control has."""
+    store = open_for_reading(place)
+    try:
+        with store.reader.connect() as connection:
+            return int(connection.exec_driver_sql("SELECT count(*) FROM public.control").scalar_one())
+    finally:
+        store.close()
 
 
 def size(place: Server) -> int:
@@ -539,25 +549,27 @@ def test_error_texts_of_the_server_leave_out_what_was_in_a_row(databases: Broker
 @pytest.mark.prove
 def test_no_kill_of_the_server_loses_what_was_acknowledged(databases: BrokerDatabases) -> None:
     """T-AUD-2, T-AUD-4: kill -9 of the server while records are written; the control commits without waiting."""
-    kills, seed = 4, 20261122
+    least, most, seed = 4, 40, 20261122
     chance = random.Random(seed)
     place = databases.fresh()
     store = open_store(place)
     writer = Writer(store, ORIGIN, LEDGER_KEY)
     acknowledged: dict[int, bytes] = {}
     heads: dict[int, bytes] = {}
-    control_acked, control_kept = 0, 0
+    control_acked = control_kept = 0
     databases.server.run(
         "CREATE TABLE public.control (number integer)",
         f"GRANT INSERT, SELECT ON public.control TO {SERVING}",
         database=databases.name(place),
     )
-    for number in range(kills):
+    kills = 0
+    # The control shows it only where the server is killed between its commit and the next that is waited for.
+    while kills < least or (control_acked == control_kept and kills < most):
         control = servers.dial(read_address(place.url_file), "control", {"synchronous_commit": "off"})
         killing = threading.Timer(chance.uniform(0.3, 0.8), databases.server.process.kill)
         killing.start()
         for step in itertools.count():
-            outcome = attempt(writer, batch(1_000 * number + step))
+            outcome = attempt(writer, batch(1_000 * kills + step))
             for one in outcome:
                 assert isinstance(one, Appended)
                 acknowledged[one.indices[0]] = one.entries[0].body
@@ -573,12 +585,13 @@ def test_no_kill_of_the_server_loses_what_was_acknowledged(databases: BrokerData
         databases.server.process.wait()
         databases.server.start()
         eventually(lambda: attempt(writer, batch(0)), bool)
+        control_kept = counted(place)
+        kills += 1
     store.close()
     beside = open_for_reading(place)
     with beside.reader.connect() as connection:
         stored = {one.index: one.body for one in tree.entries(connection, 0, tree.count(connection))}
         contradicted = sum(merkle.tree_root(size, tree.reader(connection)) != root for size, root in heads.items())
-        control_kept = connection.exec_driver_sql("SELECT count(*) FROM public.control").scalar_one()
     beside.close()
     lost = sum(stored.get(index) != body for index, body in acknowledged.items())
     print(

@@ -36,6 +36,8 @@ SEED: Final = 20_261_122
 OTHER: Final = "99" * 32
 TARGETS: Final = ("housing", "police", "social-care")
 AT_ONCE: Final = 32
+PATIENCE_S: Final = 60.0
+"""Longest wait for rules and nodes, seconds; it bounds hanging and judges no speed."""
 IVO: Final = {
     "first_name": "Ivo",
     "last_name": "Thistlewood",
@@ -196,7 +198,12 @@ def test_no_refused_agency_hears_of_a_question_and_each_refusal_is_recorded(tmp_
         sessions, nodes = Sessions(), SimulatedNodes(federation, {})
         await nodes.attach(sessions, TARGETS)
         dispatcher = Dispatcher(
-            sessions, lambda: federation.directory, NoHeads(), federation.broker.warrant, lambda: trust.NOW_NS, 5.0
+            sessions,
+            lambda: federation.directory,
+            NoHeads(),
+            federation.broker.warrant,
+            lambda: trust.NOW_NS,
+            PATIENCE_S,
         )
         policy = Drawn(Random(seed))
         await in_turns(count, lambda _: _ask(asked(targets=TARGETS), policy, books, dispatcher))
@@ -259,14 +266,19 @@ def test_the_brokers_rules_alone_can_say_no(tmp_path: Path) -> None:
     """
     count = 1_213
     federation = trust.make_federation(agencies=county.AGENCIES)
-    rules = load(shipped(), Regorus)
+    rules = load(shipped(), lambda bundle: Regorus(bundle, timeout_s=PATIENCE_S))
 
     async def body() -> tuple[Counter[str], int, int]:
         books = await open_books(tmp_path / "broker.db")
         sessions, nodes = Sessions(), SimulatedNodes(federation, {})
         await nodes.attach(sessions, county.AGENCIES)
         dispatcher = Dispatcher(
-            sessions, lambda: federation.directory, NoHeads(), federation.broker.warrant, lambda: trust.NOW_NS, 5.0
+            sessions,
+            lambda: federation.directory,
+            NoHeads(),
+            federation.broker.warrant,
+            lambda: trust.NOW_NS,
+            PATIENCE_S,
         )
         policy = Decider(lambda: rules, lambda question: Facts((), "fresh"), books_world.uuid)
         rows: Counter[str] = Counter()
