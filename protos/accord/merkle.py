@@ -46,8 +46,9 @@ An unknown tile may be given as b"" or raise the store's own Problem.
 Memo: TypeAlias = MutableMapping[tuple[int, int], bytes]
 """(height, index) -> root of the perfect subtree over leaves index * 2**height up to (index + 1) * 2**height.
 
-A caller may pass one dict to the several calls that serve one batch, and must drop it after the batch: a memo that
-outlives a batch which was rolled back would hold hashes of leaves that were never stored (T-AUD-4).
+A caller may pass one dict to many calls and keep it as long as every batch that it served became durable: whole
+subtrees never change. It must be emptied as soon as one did not: it would hold hashes of leaves that were never stored
+(T-AUD-4).
 """
 
 
