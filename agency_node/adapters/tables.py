@@ -352,7 +352,7 @@ class TableSource:
 
     def _load(self, stamp: tuple[tuple[int, int, int], ...]) -> _Loaded:
         # A name beginning with / is shared by the connections of this process (https://www.sqlite.org/inmemorydb.html,
-        # memdb VFS): one keeps the tables alive, and each statement has a read-only connection of its own.
+        # memdb VFS): one keeps the tables alive, and statements have another, which can only read.
         name = f"file:/accord-{next(_numbers)}?vfs=memdb"
         keeper = sqlite3.connect(name, uri=True, check_same_thread=False)
         try:
