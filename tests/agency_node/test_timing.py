@@ -188,7 +188,7 @@ def test_time_does_not_tell_what_was_found(tmp_path: Path) -> None:
             broker = hostile.DishonestBroker(world)
             control = await times(world, broker, 0.0, 60)
             # A step must have room for the work of every kind, also on a slow machine.
-            pace_s = max(PACE_S, 1.5 * max(map(max, control.values())))
+            pace_s = max(PACE_S, 2.0 * max(map(max, control.values())))
             each = max(FEWEST, round(EACH * PACE_S / pace_s))
             paced = again = areas(await times(world, broker, pace_s, each))
             if max(paced.values()) > by_chance(each):
