@@ -20,7 +20,7 @@ TYPED: Final[dict[str, Any]] = {
 
 @pytest.mark.parametrize("ground", EMERGENCIES)
 def test_an_emergency_states_harm_and_necessity_with_its_reason(ground: str) -> None:
-    """law_20: whoever has to be quick says what the emergency is and whom they told, and nothing twice."""
+    """LAW-20: whoever has to be quick says what the emergency is and whom they told, and nothing twice."""
     found, _ = inquiry({**TYPED, "emergency": ground})
     said = found.assertions
 
@@ -50,7 +50,7 @@ def test_an_emergency_states_harm_and_necessity_with_its_reason(ground: str) -> 
     ],
 )
 def test_an_emergency_is_said_in_full_or_not_at_all(change: dict[str, Any], field: str) -> None:
-    """law_20: reason, supervisor and purpose belong together; the mistake is named before anything is asked."""
+    """LAW-20: reason, supervisor and purpose belong together; the mistake is named before anything is asked."""
     with pytest.raises(BadInput) as refused:
         inquiry({**TYPED, **change})
 

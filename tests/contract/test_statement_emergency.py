@@ -24,7 +24,7 @@ def claiming(assertions: Assertions) -> BrokerPart:
     [CLAIM, Assertions(), Assertions(break_glass_ground="risk_to_life"), Assertions(supervisor_token="b" * 64)],
 )
 def test_what_is_written_of_an_emergency_is_read_again(assertions: Assertions) -> None:
-    """law_20: the reason and the supervisor are signed with the question."""
+    """LAW-20: the reason and the supervisor are signed with the question."""
     data = statement.broker_part_bytes(claiming(assertions))
 
     assert assertions == statement.parse_broker_part(data).assertions

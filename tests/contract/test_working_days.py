@@ -38,7 +38,7 @@ DAYS_OFF: Final = frozenset(
     ],
 )
 def test_a_question_is_looked_at_by_the_end_of_the_next_working_day(asked: str, due: str) -> None:
-    """law_20: neither the day itself, nor weekends, nor bank holidays count."""
+    """LAW-20: neither the day itself, nor weekends, nor bank holidays count."""
     assert due == rfc3339(end_of_next_working_day_ns(from_rfc3339(asked), DAYS_OFF))
 
 

@@ -55,7 +55,7 @@ def _taken_over(**escalation: Any) -> Document:
 
 
 def test_law_03_no_silent_switch() -> None:
-    """law_03: over purposes, gateways and escalations, a withdrawn agreement is passed by one way only, and marked."""
+    """LAW-03: over purposes, gateways and escalations, a withdrawn agreement is passed by one way only, and marked."""
     wrong, opened = [], set()
     own = _taken_over()["user"]["token"]
     for purpose, gateway, manager, replaced, kind in itertools.product(
@@ -89,7 +89,7 @@ def test_law_03_no_silent_switch() -> None:
 
 
 def test_law_03_for_a_protective_purpose_an_escalation_changes_nothing() -> None:
-    """LAW-01, law_03: a child protection question neither needs a manager's escalation nor is marked by one."""
+    """LAW-01, LAW-03: a child protection question neither needs a manager's escalation nor is marked by one."""
     document = example("s47_enquiry")
     document["escalation"] = _taken_over()["escalation"]
 
@@ -97,7 +97,7 @@ def test_law_03_for_a_protective_purpose_an_escalation_changes_nothing() -> None
 
 
 def test_law_07_s35_both_specified() -> None:
-    """law_07: the power opens where both bodies are specified for the objective stated, outside Northern Ireland."""
+    """LAW-07: the power opens where both bodies are specified for the objective stated, outside Northern Ireland."""
     wrong, opened = [], 0
     some: tuple[dict[str, bool], ...] = ({}, {"multiple_disadvantages": True}, {"another": True})
     for asker, holder, objective, places in itertools.product(
@@ -130,7 +130,7 @@ def test_law_07_s35_both_specified() -> None:
 
 
 def test_law_18_statistics_names_nobody() -> None:
-    """law_18: over people, agreements, cases and filters, statistics are about nobody and of a declared table."""
+    """LAW-18: over people, agreements, cases and filters, statistics are about nobody and of a declared table."""
     contact = DATA["catalogue"]["questions"]["agency.open_now"]
     agreements, people = example("early_help")["agreements"], example("s47_enquiry")["subjects"]
     wrong, seen = [], set()
@@ -174,7 +174,7 @@ def test_law_18_statistics_names_nobody() -> None:
 
 @pytest.mark.parametrize("purpose", ["early_help", "s47_enquiry"])
 def test_law_30_no_silent_score(purpose: str) -> None:
-    """law_30: a model answers only declared, in force, named, as a band, with the family told and agreeing."""
+    """LAW-30: a model answers only declared, in force, named, as a band, with the family told and agreeing."""
     wrong, opened = [], 0
     contact = DATA["catalogue"]["questions"]["agency.contact"]
     for made, start, named, form, told, state in itertools.product(
@@ -210,7 +210,7 @@ def test_law_30_no_silent_score(purpose: str) -> None:
 
 
 def test_law_20_break_glass_bounds() -> None:
-    """law_20: over purposes, claims, grounds, supervisors, reviews, ledgers and sign-ins: one way in, always marked."""
+    """LAW-20: over purposes, claims, grounds, supervisors, reviews, ledgers and sign-ins: one way in, always marked."""
     wrong, opened = [], 0
     own = example("emergency")["user"]["token"]
     for purpose, claimed, ground, notified, supervisor, (overdue, ledger, age_s) in itertools.product(
@@ -258,7 +258,7 @@ def test_law_20_break_glass_bounds() -> None:
     ],
 )
 def test_law_20_an_emergency_lifts_nothing_else(path: tuple[Any, ...], value: Any, code: str) -> None:
-    """law_20: sign-in, role, catalogue, suspension and a gateway of its own are asked for in an emergency too."""
+    """LAW-20: sign-in, role, catalogue, suspension and a gateway of its own are asked for in an emergency too."""
     document = example("emergency")
     place: Any = document
     for step in path[:-1]:
@@ -269,7 +269,7 @@ def test_law_20_an_emergency_lifts_nothing_else(path: tuple[Any, ...], value: An
 
 
 def test_law_20_agreement_need_and_contract_are_lifted() -> None:
-    """law_20: nothing of these changes the word on an emergency."""
+    """LAW-20: nothing of these changes the word on an emergency."""
     words = [unsafe_ask(example("emergency"))]
     for tier, isa, agreements in itertools.product(
         (None, 1, 4), (None, "another"), ([], example("early_help")["agreements"])
