@@ -108,13 +108,13 @@ class UnknownPurpose(Problem):
 
     Attributes:
         field: Always `purpose`.
-        cure: The purposes that there are.
+        cure: The purposes for which this question may be asked.
     """
 
     reason = "BAD_REQUEST"
 
     def __init__(self, known: Iterable[str]) -> None:
-        """Name those that there are; what was asked for is not repeated."""
+        """Name those that would do; what was asked for is not repeated."""
         self.field = "purpose"
         self.cure = f"Say one of: {', '.join(sorted(known))}."
         super().__init__("there is no such purpose")
@@ -461,7 +461,7 @@ async def prepare(asker: Asker, inquiry: Inquiry, caller_token: str, role: str) 
     if question is None:
         raise UnknownQuestion
     if inquiry.purpose not in asker.catalogue.purposes:
-        raise UnknownPurpose(asker.catalogue.purposes)
+        raise UnknownPurpose(question.purposes)
     assertions = inquiry.assertions
     if assertions.break_glass:
         assertions = replace(assertions, supervisor_token=asker.supervisor(inquiry.supervisor))

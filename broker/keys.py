@@ -5,6 +5,7 @@ A private key is made on the machine that uses it, is never overwritten and neve
 """
 
 import os
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -179,8 +180,9 @@ def _private_key(path: Path) -> object:
 
 
 def _written(folder: Path, name: str, content: bytes) -> Path:
-    fresh = folder / f".{name}.{os.getpid()}.new"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    # A name of its own for each writing: two threads of one process may write the same file at once.
+    fresh = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         keys.write_new(tmp_path / "file" / "home", {"a": b""})
     with pytest.raises(keys.BadFile, match="cannot write"):
         keys.replace(tmp_path / "absent", "a", b"")
+
+
+def test_two_threads_may_write_one_file_at_once(tmp_path: Path) -> None:
+    """A broker and its doctor in one process both note the directory's version; neither finds the other's half."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: keys.replace(tmp_path, "version", str(n).encode()), range(200)))
+
+    assert [tmp_path / "version"] == list(tmp_path.iterdir())

@@ -20,7 +20,6 @@ from typing import Any, Final, TypeVar
 import grpc.aio
 import prometheus_client
 import pytest
-from sqlalchemy import event
 
 from accord import answer as answers
 from accord.identity import MatchKey, match_keys
@@ -35,6 +34,7 @@ from broker import metrics
 from deploy.demo import county
 from tests.world import hostile
 from tests.world import stack as worlds
+from tests.world.failing_database import failing_databases
 
 Result = TypeVar("Result")
 ZYX: Final = {
@@ -474,31 +474,27 @@ def test_no_database_fault_lets_a_canary_out(told: Told, runner: asyncio.Runner)
     """
     world, broker = told.world, hostile.DishonestBroker(told.world)
     runner.run(world.stop("police"))
-    runner.run(world.start("police", attach=False))
-    node = world.answering["police"].frames.node
     public = world.federation.directory.agency("police").answer
     up: list[bytes] = []
     words: Counter[str] = Counter()
-    for number in itertools.count(1):
-        frame = runner.run(_fresh(broker))
-        failing = _FailAt(number)
-        event.listen(node.engine, "before_cursor_execute", failing)
-        try:
-            stream = runner.run(broker.hand("police", frame))
-        finally:
-            event.remove(node.engine, "before_cursor_execute", failing)
-        up += [one.SerializeToString() for one in stream.up]
-        opened = [answers.open_answer(one, node="police", answer_public=public) for one in stream.answers]
-        words.update([one.slot("s1").answer for one in opened] or stream.alarms)
-        if failing.counted < number:
-            break
+    with failing_databases() as faults:
+        runner.run(world.start("police", attach=False))
+        for number in itertools.count(1):
+            frame = runner.run(_fresh(broker))
+            with faults.at(number, _fault, "police"):
+                stream = runner.run(broker.hand("police", frame))
+            up += [one.SerializeToString() for one in stream.up]
+            opened = [answers.open_answer(one, node="police", answer_public=public) for one in stream.answers]
+            words.update([one.slot("s1").answer for one in opened] or stream.alarms)
+            if faults.counted < number:
+                break
     logged = "".join(log.getvalue() for log in world.logs).encode()
     found = hits(b"".join(up)) | hits(logged)
     print(f"T-PRV-1 canaries_outside_node={len(found)} forced_faults={number - 1} outcomes={dict(words)}")
 
     assert set() == found
     assert 0 == words["NO"]
-    assert number > 5
+    assert faults.forced == number - 1 > 5
 
 
 async def _fresh(broker: hostile.DishonestBroker) -> node_pb2.AttachResponse:
@@ -506,14 +502,5 @@ async def _fresh(broker: hostile.DishonestBroker) -> node_pb2.AttachResponse:
     return await broker.frame(made.request, "police")
 
 
-class _FailAt:
-    """Fails one statement."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.counted = 0
-
-    def __call__(self, *_: object) -> None:
-        self.counted += 1
-        if self.counted == self.number:
-            raise sqlite3.OperationalError("near 'Zyxcanathorn': disk I/O error at MD8 8ZX")
+def _fault() -> Exception:
+    return sqlite3.OperationalError("near 'Zyxcanathorn': disk I/O error at MD8 8ZX")

@@ -84,7 +84,7 @@ TYPED: Final[dict[str, tuple[dict[str, Any], str, str, str]]] = {
     "a purpose that the catalogue lacks": (
         {"purpose": "thorley_fishing"},
         "BAD_REQUEST",
-        "there is no such purpose What you can do: Say one of: cp_plan_review, early_help, mappa",
+        "there is no such purpose What you can do: Say one of: cp_plan_review, early_help, emergency, mappa",
         "thorley_fishing",
     ),
     "an agency that does not exist": (
