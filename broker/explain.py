@@ -24,8 +24,8 @@ from accord.catalogue import parse
 from accord.reasons import REASONS, Problem
 from broker.decide import DATA
 from broker.stages import NotYourQuestion, User
-from broker.store import decisions, state
-from broker.store.decisions import Record
+from broker.store import decisions, state, tree
+from broker.store.tree import StoredEntry
 
 GROUNDS: Final[Mapping[str, str]] = {
     "duty": "a duty to share",
@@ -160,7 +160,7 @@ def read(connection: Connection, query_id: str, trusted: Mapping[str, EllipticCu
     Raises:
         NoSuchQuestion: There is none of this number, or it was erased.
     """
-    records = decisions.of_question(connection, query_id)
+    records = tree.entries_of(connection, query_id)
     rules = None
     for one in records:
         if one.kind == "ASKED" and one.body:
@@ -169,7 +169,7 @@ def read(connection: Connection, query_id: str, trusted: Mapping[str, EllipticCu
     return explain(records, rules)
 
 
-def explain(records: Sequence[Record], rules: Bundle | None) -> Explained:
+def explain(records: Sequence[StoredEntry], rules: Bundle | None) -> Explained:
     """Explain a question.
 
     Args:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from accord.reasons import REASONS, Problem
 from broker import events
 
 if TYPE_CHECKING:
+    from accord.directory import Directory
     from broker.settings import BrokerSettings
 
 app = typer.Typer(
@@ -58,6 +60,14 @@ def load(home: Path) -> "BrokerSettings":
     from broker import settings
 
     return settings.load(home / "broker.toml")
+
+
+def directory_of(told: "BrokerSettings") -> "Directory":
+    """The directory in force, its signature checked."""
+    from broker import keys
+    from broker.directory import DirectoryFile
+
+    return DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
 
 
 def show(value: object) -> None:

@@ -1,6 +1,5 @@
 """Say why a question was allowed or refused."""
 
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from broker.cli.app import HomeOption, JsonOption, app, load, out, show
+from broker.cli.app import HomeOption, JsonOption, app, directory_of, load, out, show
 
 if TYPE_CHECKING:
     from broker.explain import Explained
@@ -22,17 +21,15 @@ def explain_question(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a question was allowed or refused: the law, what was found, what was missing and what cures it."""
-    from broker import keys
-    from broker.directory import DirectoryFile
     from broker.explain import read
     from broker.store import open_for_reading
 
     told = load(home)
-    directory = DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
+    trusted = directory_of(told).broker.policy_public_keys()
     store = open_for_reading(told.place)
     try:
         with store.reading() as connection:
-            explained = read(connection, query_id, directory.broker.policy_public_keys())
+            explained = read(connection, query_id, trusted)
     finally:
         store.close()
     if as_json:

@@ -1,20 +1,17 @@
 """The ledger: verify, export, search."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from broker.cli.app import Exit, HomeOption, JsonOption, app, err, load, out, show
+from broker.cli.app import Exit, HomeOption, JsonOption, app, directory_of, err, load, out, show
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from accord.directory import Directory
-    from broker.settings import BrokerSettings
     from broker.store import Store
 
 ledger = typer.Typer(help="The record of every question, agreement and rule.", no_args_is_help=True)
@@ -42,7 +39,7 @@ def verify(
 
     told = load(home)
     store = open_for_reading(told.place)
-    directory = _directory(told)
+    directory = directory_of(told)
     try:
         with progress_bar() as bar:
             task = bar.add_task("Checking entries", total=None)
@@ -77,13 +74,6 @@ def verify(
         for one in report.findings:
             out.print(one.words, markup=False, highlight=False)
     raise Exit(0 if report.ok else 5)
-
-
-def _directory(told: "BrokerSettings") -> "Directory":
-    from broker import keys
-    from broker.directory import DirectoryFile
-
-    return DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
 
 
 @ledger.command("export")

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from broker.cli.app import Exit, HomeOption, JsonOption, app, load, out, show
+from broker.cli.app import Exit, HomeOption, JsonOption, app, directory_of, load, out, show
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+    from sqlalchemy import Connection
 
     from accord.bundle import Bundle
     from broker.decide import Rules
     from broker.reach import Difference
     from broker.rehearsal import Kept, Rehearsed
     from broker.settings import BrokerSettings
-    from broker.store.decisions import Recorded
 
 policy = typer.Typer(help="The rules that decide every question.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
@@ -113,9 +113,13 @@ def policy_replay(home: HomeOption, days: DaysOption = 30, as_json: JsonOption =
 
     from broker import rehearsal
     from broker.cli.ledger import progress_bar
+    from broker.store import decisions
 
-    with _decisions(load(home), days) as (found, count, kept), progress_bar() as bar:
+    span = _last(days)
+    with _ledger(load(home)) as (connection, kept), progress_bar() as bar:
+        count = decisions.count(connection, *span)
         task = bar.add_task("Deciding again", total=count)
+        found = decisions.recorded(connection, *span)
         replayed = asyncio.run(rehearsal.replay(found, kept.get, lambda done: bar.update(task, completed=done)))
     if as_json:
         show(asdict(replayed) | {"sound": replayed.sound})
@@ -145,13 +149,16 @@ def policy_rehearse(
 
     from broker import rehearsal
     from broker.cli.ledger import progress_bar
+    from broker.store import decisions
 
+    span = _last(days)
     with (
         _draft(policies, profile) as (draft, _),
-        _decisions(load(home), days) as (found, count, kept),
+        _ledger(load(home)) as (connection, kept),
         progress_bar() as bar,
     ):
-        task = bar.add_task("Rehearsing", total=count)
+        task = bar.add_task("Rehearsing", total=decisions.count(connection, *span))
+        found = decisions.recorded(connection, *span)
         rehearsed = asyncio.run(
             rehearsal.rehearse(found, kept.in_force(), draft, lambda done: bar.update(task, completed=done))
         )
@@ -183,7 +190,7 @@ def policy_diff(
 
     now_ns = time.time_ns()
     only = reach.Only(question or (), purpose or (), requester or ())
-    with _draft(policies, profile) as (draft, files), _decisions(load(home), 1) as (_, _, kept), progress_bar() as bar:
+    with _draft(policies, profile) as (draft, files), _ledger(load(home)) as (_, kept), progress_bar() as bar:
         found = []
         for what, rules, bundle in (
             ("Trying the rules in force", kept.in_force(), kept.files_in_force()),
@@ -205,11 +212,7 @@ def policy_diff(
 @policy.command("opa-config")
 def policy_opa_config(home: HomeOption) -> None:
     """Print the configuration of the Open Policy Agent server that decides for this broker."""
-    import time
-
-    from broker import keys
     from broker.bundle_server import PATH
-    from broker.directory import DirectoryFile
     from broker.engines.opa_settings import server_settings
     from broker.settings import BadSettings
 
@@ -219,8 +222,7 @@ def policy_opa_config(home: HomeOption) -> None:
             "settings do not say where the server fetches its rules",
             'Write policy_listen = "127.0.0.1:8282" into broker.toml, or another free port of this machine.',
         )
-    file = DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns)
-    public = file.current().broker.policy_public_keys().get(told.policy_key_id)
+    public = directory_of(told).broker.policy_public_keys().get(told.policy_key_id)
     if public is None:
         raise BadSettings("the directory has no policy key of the name policy_key_id", "Correct policy_key_id.")
     text = server_settings(f"http://{told.policy_listen}{PATH}", told.policy_key_id, public)
@@ -245,34 +247,33 @@ def _draft(policies: Path | None, profile: str) -> Iterator["tuple[Rules, Bundle
 
 
 @contextmanager
-def _decisions(told: "BrokerSettings", days: int) -> Iterator["tuple[Iterator[Recorded], int, Kept]"]:
-    """The decisions of the last days, how many there are, and the rules that were ever in force."""
-    import time
-
-    from broker import keys
-    from broker.directory import DirectoryFile
+def _ledger(told: "BrokerSettings") -> Iterator["tuple[Connection, Kept]"]:
+    """The ledger for reading, and the rules that were ever in force."""
     from broker.rehearsal import Kept
     from broker.store import decisions, open_for_reading, state
 
-    directory = DirectoryFile(told.directory, keys.read_pinned(told.federation_public), time.time_ns).current()
-    until_ns = time.time_ns()
-    since_ns = until_ns - days * state.DAY_NS
+    trusted = directory_of(told).broker.policy_public_keys()
     store = open_for_reading(told.place)
     try:
         with store.reading() as connection:
             current = state.in_force(connection)
-            kept = Kept(
-                decisions.bundles(connection),
-                directory.broker.policy_public_keys(),
-                "" if current is None else current.revision,
-            )
+            kept = Kept(decisions.bundles(connection), trusted, "" if current is None else current.revision)
             try:
-                count = decisions.count(connection, since_ns, until_ns)
-                yield decisions.recorded(connection, since_ns, until_ns), count, kept
+                yield connection, kept
             finally:
                 kept.close()
     finally:
         store.close()
+
+
+def _last(days: int) -> tuple[int, int]:
+    """From when until when, nanoseconds since 1970."""
+    import time
+
+    from broker.store import state
+
+    until_ns = time.time_ns()
+    return until_ns - days * state.DAY_NS, until_ns
 
 
 def _show_rehearsed(rehearsed: "Rehearsed", days: int) -> None:

@@ -3,7 +3,7 @@
     open_entry, refuse -> keep        in the transaction that records the decision
     activate           -> keep_bundle in the transaction that puts the rules in force
     rehearsal          <- recorded, bundles
-    explain            <- of_question, bundle
+    explain            <- bundle
 
 Nothing here says who was asked about (T-PRV-6).
 """
@@ -27,11 +27,6 @@ _KEEP_BUNDLE = Prepared(insert(POLICY_BUNDLE))
 _HAS_BUNDLE = Prepared(select(POLICY_BUNDLE.c.revision).where(POLICY_BUNDLE.c.revision == bindparam("revision")))
 _BUNDLES = select(POLICY_BUNDLE.c.revision, POLICY_BUNDLE.c.data)
 _BUNDLE = Prepared(select(POLICY_BUNDLE.c.data).where(POLICY_BUNDLE.c.revision == bindparam("revision")))
-_OF_QUESTION = Prepared(
-    select(LEDGER_ENTRY.c.index, LEDGER_ENTRY.c.kind, LEDGER_ENTRY.c.body)
-    .where(LEDGER_ENTRY.c.query_id == bindparam("query_id"))
-    .order_by(LEDGER_ENTRY.c.index)
-)
 _WITHIN = (DECISION.c.at_ns >= bindparam("since_ns"), DECISION.c.at_ns < bindparam("until_ns"))
 _COUNT = select(func.count()).select_from(DECISION).where(*_WITHIN)
 _PAGE = (
@@ -41,21 +36,6 @@ _PAGE = (
     .order_by(DECISION.c.index)
     .limit(PAGE)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a question.
-
-    Attributes:
-        index: Its position.
-        kind: Kind of record.
-        body: Canonical JSON; empty once erased.
-    """
-
-    index: int
-    kind: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +79,6 @@ def bundles(connection: Connection) -> dict[str, bytes]:
 def count(connection: Connection, since_ns: int, until_ns: int) -> int:
     """How many decisions were made from one moment to another."""
     return int(connection.execute(_COUNT, {"since_ns": since_ns, "until_ns": until_ns}).scalar_one())
-
-
-def of_question(connection: Connection, query_id: str) -> tuple[Record, ...]:
-    """Every record of a question, in the order of the ledger."""
-    return tuple(Record(*row) for row in _OF_QUESTION.rows(connection, query_id=query_id))
 
 
 def bundle(connection: Connection, revision: str) -> bytes:
